@@ -1,0 +1,19 @@
+//! The pure decisions of 幸福+码: no clock, no randomness, no input or output.
+//!
+//! Where to look first:
+//! * [`order`]: the life of an order (点派接评晒), its one table of moves, `decide` and `apply`.
+//! * [`dispatch`]: which team is offered an order, and why.
+//! * [`scoring`]: rules into ledger postings.
+//! * [`deadline`]: time limits in the Chinese working calendar.
+//! * [`access`]: who may do and see what.
+
+pub mod access;
+pub mod area;
+pub mod badge;
+pub mod deadline;
+pub mod dispatch;
+pub mod masking;
+pub mod order;
+pub mod phone;
+pub mod scoring;
+pub mod sign;
