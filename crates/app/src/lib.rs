@@ -1,1 +1,250 @@
-//! app
+//! The use cases of 幸福+码, one file a step: [`place`], [`dispatch`], [`serve`] (accept to complete), [`rate`],
+//! [`show`]; and time passing ([`sweep`]), the queue's worker ([`worker`]), telling people ([`notify`]).
+//!
+//! A request passes three rooms, one way: route → use case → (pure decision + store). [`command`] is the corridor that
+//! every command to an existing order goes through; the clock and chance live in [`clock`] alone.
+
+use std::sync::{Arc, RwLock};
+
+use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use xingfuma_domain::access::Actor;
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::deadline::{Calendar, QuietHours};
+use xingfuma_domain::order::Context;
+use xingfuma_domain::scoring::RuleBook;
+use xingfuma_queue::{DispatchQueue, Hint, Pusher};
+use xingfuma_store::Store;
+
+pub mod board;
+pub mod clock;
+pub mod command;
+pub mod county;
+pub mod directory;
+pub mod dispatch;
+pub mod error;
+pub mod filling;
+pub mod keys;
+pub mod log_in;
+pub mod metrics;
+pub mod notify;
+pub mod passbook;
+pub mod place;
+pub mod privacy;
+pub mod rate;
+pub mod serve;
+pub mod show;
+pub mod sweep;
+pub mod text;
+pub mod view;
+pub mod worker;
+
+pub use error::{AppError, FieldFault};
+
+use clock::{Clock, Ids};
+use directory::Directory;
+use keys::{DataKey, Keys};
+use metrics::Metrics;
+
+/// What a program needs to be told about itself.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The county that it serves.
+    pub county: AreaCode,
+    /// Where people reach it; plates carry `{public_url}/q/{sign}`.
+    pub public_url: String,
+}
+
+/// Everything a use case works with. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// What the program was told about itself.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// The queue.
+    pub queue: Arc<dyn DispatchQueue>,
+    /// Hands hints to the queue without waiting for it.
+    pub pusher: Pusher,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub ids: Ids,
+    /// Keys.
+    pub keys: Keys,
+    /// WeChat.
+    pub wechat: xingfuma_wechat::Client,
+    /// The rules of scoring.
+    pub rules: RuleBook,
+    /// What is counted.
+    pub metrics: Metrics,
+    directory: RwLock<Arc<Directory>>,
+    quiet: QuietHours,
+    numbers: place::Numbers,
+    placements: mpsc::Sender<place::Placement>,
+    runtime: Handle,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("App").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What an [`App`] is put together from.
+pub struct Foundation {
+    /// What the program was told about itself.
+    pub settings: Settings,
+    /// The database, migrated and with the county filled in.
+    pub store: Store,
+    /// The queue.
+    pub queue: Arc<dyn DispatchQueue>,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub ids: Ids,
+    /// Keys.
+    pub keys: Keys,
+    /// WeChat.
+    pub wechat: xingfuma_wechat::Client,
+}
+
+impl std::fmt::Debug for Foundation {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Foundation").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Hints that may wait to be pushed; beyond it the sweep finds them.
+const HINTS_WAITING: usize = 100_000;
+/// Placements that may wait for the writer; beyond it requests wait.
+const PLACEMENTS_WAITING: usize = 4_096;
+
+impl App {
+    /// Puts an app together and starts its writer; must be called on the multi-thread runtime that is to own the pool.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
+    pub async fn start(foundation: Foundation) -> Result<App, AppError> {
+        let Foundation { settings, store, queue, clock, ids, keys, wechat } = foundation;
+        let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
+        let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
+        let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
+        let app = App(Arc::new(Parts {
+            pusher: Pusher::start(queue.clone(), HINTS_WAITING),
+            directory: RwLock::new(Arc::new(directory)),
+            quiet: QuietHours::default(),
+            rules: RuleBook::sample(),
+            metrics: Metrics::default(),
+            numbers: place::Numbers::default(),
+            runtime: Handle::current(),
+            placements,
+            settings,
+            store,
+            queue,
+            clock,
+            ids,
+            keys,
+            wechat,
+        }));
+        place::start_writer(&app, waiting);
+        Ok(app)
+    }
+
+    /// Runs a use case in a task of its own on the runtime that owns the pool: a client that hangs up drops the
+    /// handle, never the work.
+    ///
+    /// # Errors
+    /// What the use case answers; [`AppError::Internal`] when it panicked.
+    pub async fn run<T, F>(&self, work: F) -> Result<T, AppError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        self.runtime
+            .spawn(work)
+            .await
+            .unwrap_or_else(|stopped| Err(AppError::Internal(format!("a use case stopped: {stopped}"))))
+    }
+
+    /// The runtime that owns the pool.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The county as it is known now.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Reads the county again if its stamp has moved.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refresh_directory(&self) -> Result<(), AppError> {
+        let county = self.settings.county;
+        let stamp = xingfuma_store::directory::stamp(self.store.pool(), county).await?;
+        if stamp == self.directory().stamp {
+            return Ok(());
+        }
+        if let Some(rows) = xingfuma_store::directory::load(self.store.pool(), county).await? {
+            let fresh = Arc::new(Directory::new(rows)?);
+            *self.directory.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        }
+        Ok(())
+    }
+
+    /// How time runs at this moment.
+    pub fn context(&self) -> Context<'_> {
+        self.context_at(self.clock.now())
+    }
+
+    /// How time runs at a moment.
+    pub fn context_at(&self, now: DateTime<Utc>) -> Context<'_> {
+        Context { now, calendar: Calendar::china(), quiet: &self.quiet }
+    }
+
+    /// A fresh id of this moment.
+    pub fn new_id(&self) -> Uuid {
+        self.ids.id(self.clock.now())
+    }
+
+    /// Tells the queue that an order waits, if it does and a team can be sought.
+    pub fn hint(&self, order: &xingfuma_domain::order::Order) {
+        use xingfuma_domain::order::State;
+        if matches!(order.state, State::Placed { stuck: None, .. }) {
+            self.pusher.push(Hint { order_id: order.id, epoch: order.epoch });
+        }
+    }
+}
+
+/// Somebody who has logged in, with the key to his own data.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who, with the roles of this moment.
+    pub actor: Actor,
+    /// The session.
+    pub session: Uuid,
+    /// His surname, for those who may know it.
+    pub surname: String,
+    data_key: Arc<DataKey>,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Caller").field("person", &self.actor.person).finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,637 @@
-//! To be written.
+//! Who may do and see what: roles × areas × relation (domain.md, "Who sees what of an order").
+//!
+//! [`hats`] says what a person is to one order; [`view`] says which fields that opens. [`allow`] decides on everything
+//! that is not an order. Not to be seen and not to be there are the same answer to the caller.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::area::AreaCode;
+use crate::order::{Channel, Hat, Hats, Order, State};
+
+/// The roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// 居民: everybody who has logged in.
+    Resident,
+    /// 志愿者, of one team.
+    Volunteer,
+    /// 网格长, who leads his grid's team.
+    GridLeader,
+    /// 派单员 of a village station or a township.
+    Dispatcher,
+    /// 热线坐席
+    Operator,
+    /// 部门
+    Department,
+    /// 县管理员
+    CountyAdmin,
+    /// 审计员
+    Auditor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 8] = [
+        Role::Resident,
+        Role::Volunteer,
+        Role::GridLeader,
+        Role::Dispatcher,
+        Role::Operator,
+        Role::Department,
+        Role::CountyAdmin,
+        Role::Auditor,
+    ];
+
+    /// The name in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Resident => "resident",
+            Role::Volunteer => "volunteer",
+            Role::GridLeader => "grid_leader",
+            Role::Dispatcher => "dispatcher",
+            Role::Operator => "operator",
+            Role::Department => "department",
+            Role::CountyAdmin => "county_admin",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// A role in an area, and in a team where the role has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// The area whose subtree it covers.
+    pub area: AreaCode,
+    /// The team, for volunteers and grid leaders.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub team: Option<Uuid>,
+}
+
+/// Somebody who has logged in. Loaded with his session row at each request, so a demotion counts at the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The person.
+    pub person: Uuid,
+    /// The county.
+    pub county: AreaCode,
+    /// His roles beside resident.
+    pub grants: Vec<Grant>,
+}
+
+impl Actor {
+    /// Whether he holds a role over this area.
+    pub fn has(&self, role: Role, area: AreaCode) -> bool {
+        self.grants.iter().any(|grant| grant.role == role && grant.area.contains(&area))
+    }
+
+    /// Whether he holds a role anywhere.
+    pub fn is(&self, role: Role) -> bool {
+        role == Role::Resident || self.grants.iter().any(|grant| grant.role == role)
+    }
+
+    /// The areas over which he holds a role.
+    pub fn areas(&self, role: Role) -> impl Iterator<Item = AreaCode> + '_ {
+        self.grants.iter().filter(move |grant| grant.role == role).map(|grant| grant.area)
+    }
+
+    /// The teams he belongs to or leads.
+    pub fn teams(&self) -> Vec<Uuid> {
+        let mut teams: Vec<Uuid> = self.grants.iter().filter_map(|grant| grant.team).collect();
+        teams.sort_unstable();
+        teams.dedup();
+        teams
+    }
+
+    fn leads(&self, team: Uuid) -> bool {
+        self.grants.iter().any(|grant| grant.role == Role::GridLeader && grant.team == Some(team))
+    }
+
+    fn serves_in(&self, team: Uuid) -> bool {
+        let serving = [Role::Volunteer, Role::GridLeader];
+        self.grants.iter().any(|grant| serving.contains(&grant.role) && grant.team == Some(team))
+    }
+}
+
+/// What the actor is to this order.
+pub fn hats(actor: &Actor, order: &Order) -> Hats {
+    let mut hats = Hats::NONE;
+    if order.county() != actor.county {
+        return hats;
+    }
+    if order.placed.requester == actor.person {
+        hats.insert(Hat::Requester);
+    }
+    let entered = order.placed.placed_by == actor.person && order.placed.channel == Channel::Hotline;
+    if entered && actor.has(Role::Operator, order.placed.area) {
+        hats.insert(Hat::Operator);
+    }
+    if is_offered(actor, order) {
+        hats.insert(Hat::Offered);
+    }
+    if order.engagement().is_some_and(|promise| promise.volunteer == actor.person) {
+        hats.insert(Hat::Worker);
+    }
+    if order.assignment().is_some_and(|held| actor.leads(held.team)) {
+        hats.insert(Hat::Leader);
+    }
+    if actor.has(Role::Dispatcher, order.placed.area) {
+        hats.insert(Hat::Dispatcher);
+    }
+    hats
+}
+
+/// While an offer is open, those who hold it: nobody else may take or refuse it. Later, every volunteer of a team that
+/// was asked, so that the loser of a race learns why he lost.
+fn is_offered(actor: &Actor, order: &Order) -> bool {
+    let State::Dispatched { offer } = &order.state else { return was_asked(actor, order) };
+    let team = offer.to.team;
+    let named = offer.to.volunteer.is_none_or(|named| named == actor.person);
+    actor.leads(team) || (named && actor.serves_in(team))
+}
+
+/// Volunteers of every team that was asked keep a masked view, also while another team or member holds the offer:
+/// without it, somebody who hands over to a team-mate would not find the order that he has just handed over.
+fn was_asked(actor: &Actor, order: &Order) -> bool {
+    order.asked.iter().chain(&order.asked_before).any(|team| actor.serves_in(*team))
+}
+
+/// How much of the description is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Words {
+    /// Phones, ID numbers and house numbers are hidden.
+    Masked,
+    /// As it was written.
+    Whole,
+}
+
+/// The fields that an order opens to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The description.
+    pub description: Words,
+    /// Contact and address.
+    pub contact: bool,
+    /// Showing the contact is a disclosure that must be logged.
+    pub log_contact: bool,
+    /// Why this team.
+    pub decision: bool,
+    /// Contact may be revealed on a reason that is logged.
+    pub reveal: bool,
+}
+
+/// Which fields of the order the actor may see; `None`: it is not there for him.
+pub fn view(actor: &Actor, order: &Order) -> Option<View> {
+    if order.county() != actor.county {
+        return None;
+    }
+    let hats = hats(actor, order);
+    let area = order.placed.area;
+    let admin = actor.has(Role::CountyAdmin, area);
+    let auditor = actor.has(Role::Auditor, area);
+    if hats.is_empty() && !admin && !auditor && !was_asked(actor, order) {
+        return None;
+    }
+    let own = hats.has(Hat::Requester);
+    let at_work = hats.has(Hat::Worker) && order.status().is_open();
+    let whole = own || hats.has(Hat::Worker) || hats.has(Hat::Operator);
+    Some(View {
+        description: if whole { Words::Whole } else { Words::Masked },
+        contact: own || at_work,
+        log_contact: at_work && !own,
+        decision: hats.has(Hat::Leader) || hats.has(Hat::Dispatcher) || admin || auditor,
+        reveal: hats.has(Hat::Dispatcher) || admin,
+    })
+}
+
+/// Something done to a thing that is not an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Approve, reject or feature a post.
+    ModeratePost,
+    /// See posts that are not published.
+    ReadPendingPost,
+    /// Place an order for somebody else.
+    PlaceForCaller,
+    /// See the board of an area.
+    ReadBoard,
+    /// Reverse a score entry.
+    ReverseEntry,
+    /// See score entries of others.
+    ReadEntries,
+}
+
+/// Whether somebody may do it in this area. The one place where roles are compared with actions.
+pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
+    let roles: &[Role] = match action {
+        Action::ModeratePost => &[Role::Dispatcher],
+        Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::PlaceForCaller => &[Role::Operator],
+        Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReverseEntry => &[Role::CountyAdmin],
+        Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+    };
+    roles.iter().any(|role| actor.has(*role, area))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::*;
+    use crate::deadline::{Calendar, QuietHours, TimeLimits, Urgency};
+    use crate::order::{Assignment, By, Command, Context, Event, Kind, Placed, Record, Status, decide};
+
+    const COUNTY: &str = "140724";
+    const TOWNSHIP: &str = "140724104";
+    const SIBLING_TOWNSHIP: &str = "140724105";
+    const VILLAGE: &str = "140724104003";
+    const GRID: &str = "140724104003001";
+    const SIBLING_GRID: &str = "140724104003002";
+    const MICRO_GRID: &str = "140724104003001001";
+    const OTHER_COUNTY: &str = "140725";
+
+    const TEAM: Uuid = Uuid::from_u128(10);
+    const NEXT_TEAM: Uuid = Uuid::from_u128(11);
+    const RESIDENT: Uuid = Uuid::from_u128(20);
+    const OPERATOR: Uuid = Uuid::from_u128(21);
+    const WORKER: Uuid = Uuid::from_u128(22);
+    const TEAMMATE: Uuid = Uuid::from_u128(23);
+    const SOMEBODY: Uuid = Uuid::from_u128(24);
+
+    const MASKED: View = View {
+        description: Words::Masked,
+        contact: false,
+        log_contact: false,
+        decision: false,
+        reveal: false,
+    };
+    const OWN: View = View { description: Words::Whole, contact: true, ..MASKED };
+    const AT_WORK: View = View { description: Words::Whole, contact: true, log_contact: true, ..MASKED };
+    const AFTER_WORK: View = View { description: Words::Whole, ..MASKED };
+    const OF_LEADER: View = View { decision: true, ..MASKED };
+    const OF_DISPATCHER: View = View { decision: true, reveal: true, ..MASKED };
+
+    fn area(code: &str) -> AreaCode {
+        code.parse().unwrap()
+    }
+
+    fn actor(person: Uuid, grants: &[Grant]) -> Actor {
+        Actor { person, county: area(COUNTY), grants: grants.to_vec() }
+    }
+
+    fn resident(person: Uuid) -> Actor {
+        actor(person, &[])
+    }
+
+    fn with_role(role: Role, code: &str) -> Actor {
+        actor(SOMEBODY, &[Grant { role, area: area(code), team: None }])
+    }
+
+    fn of_team(person: Uuid, role: Role, team: Uuid) -> Actor {
+        actor(person, &[Grant { role, area: area(GRID), team: Some(team) }])
+    }
+
+    fn volunteer(person: Uuid) -> Actor {
+        of_team(person, Role::Volunteer, TEAM)
+    }
+
+    fn start() -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339("2026-03-04T10:00:00+08:00").unwrap().to_utc()
+    }
+
+    fn placed(channel: Channel, placed_by: Uuid) -> Order {
+        let placed = Placed {
+            kind: Kind::Service,
+            category: "errand".to_owned(),
+            skill: "便民".to_owned(),
+            needs_arrival: false,
+            area: area(GRID),
+            urgency: Urgency::Normal,
+            channel,
+            requester: RESIDENT,
+            placed_by,
+            limits: TimeLimits::default_for(Urgency::Normal),
+            dispatch_by: start(),
+        };
+        let by = By { person: Some(placed_by), hat: Hat::Requester };
+        Order::from_first(Uuid::from_u128(1), &Record { at: start(), by, event: Event::Placed(placed) })
+            .unwrap()
+    }
+
+    fn then(mut order: Order, person: Option<Uuid>, hat: Hat, command: Command) -> Order {
+        let now = start() + TimeDelta::minutes(order.version);
+        let now = if hat == Hat::Sweep { now + TimeDelta::days(7) } else { now };
+        let context = Context { now, calendar: Calendar::china(), quiet: &QuietHours::NONE };
+        let (by, events) = decide(&order, command, person, Hats::of(&[hat]), &context).unwrap();
+        for event in events {
+            order.apply(&Record { at: now, by, event });
+        }
+        order
+    }
+
+    fn offer(team: Uuid, volunteer: Option<Uuid>) -> Command {
+        Command::Dispatch { to: Assignment { team, volunteer }, reason: Some("最近".to_owned()) }
+    }
+
+    fn offered() -> Order {
+        then(placed(Channel::Scan, RESIDENT), None, Hat::Queue, offer(TEAM, None))
+    }
+
+    fn accepted() -> Order {
+        then(offered(), Some(WORKER), Hat::Offered, Command::Accept)
+    }
+
+    fn completed(order: Order) -> Order {
+        let done = Command::Complete { summary: "已办好".to_owned(), minutes: 30 };
+        then(order, Some(WORKER), Hat::Worker, done)
+    }
+
+    fn cancelled(order: Order) -> Order {
+        let reason = Some("不用了".to_owned());
+        then(order, Some(RESIDENT), Hat::Requester, Command::Cancel { reason })
+    }
+
+    fn reopened(order: Order) -> Order {
+        then(order, Some(RESIDENT), Hat::Requester, Command::Reopen { reason: "又坏了".to_owned() })
+    }
+
+    fn handed_to(volunteer: Uuid) -> Order {
+        let to = Assignment { team: TEAM, volunteer: Some(volunteer) };
+        let reason = "临时有事".to_owned();
+        then(accepted(), Some(WORKER), Hat::Worker, Command::HandOver { to, reason })
+    }
+
+    /// One order in every state that people meet, from its beginning to its ends.
+    fn a_life() -> Vec<Order> {
+        let asked = Command::Wait { question: "几点方便？".to_owned() };
+        let rate = Command::Rate { stars: 5, solved: true, tags: vec![], comment: None };
+        let life = vec![
+            placed(Channel::Scan, RESIDENT),
+            offered(),
+            accepted(),
+            then(accepted(), Some(WORKER), Hat::Worker, Command::Arrive { proof: None }),
+            then(accepted(), Some(WORKER), Hat::Worker, asked),
+            completed(accepted()),
+            then(completed(accepted()), Some(RESIDENT), Hat::Requester, rate),
+            then(completed(accepted()), None, Hat::Sweep, Command::Close),
+            cancelled(accepted()),
+        ];
+        let states: Vec<Status> = life.iter().map(Order::status).collect();
+        assert_eq!(
+            states,
+            Status::ALL.into_iter().filter(|status| *status != Status::Merged).collect::<Vec<_>>()
+        );
+        life
+    }
+
+    #[test]
+    fn the_resident_who_ordered_sees_all_of_his_own_but_the_decision() {
+        for order in a_life() {
+            assert_eq!(view(&resident(RESIDENT), &order), Some(OWN), "{:?}", order.status());
+        }
+        assert_eq!(
+            view(&resident(RESIDENT), &placed(Channel::Hotline, OPERATOR)),
+            Some(OWN),
+            "as a caller too"
+        );
+    }
+
+    #[test]
+    fn volunteers_who_were_offered_it_see_it_masked() {
+        assert_eq!(view(&volunteer(TEAMMATE), &placed(Channel::Scan, RESIDENT)), None, "not yet");
+        for order in a_life().into_iter().skip(1) {
+            assert_eq!(view(&volunteer(TEAMMATE), &order), Some(MASKED), "{:?}", order.status());
+        }
+        let of_next = of_team(TEAMMATE, Role::Volunteer, NEXT_TEAM);
+        assert_eq!(view(&of_next, &offered()), None);
+        assert_eq!(view(&volunteer(TEAMMATE), &reopened(completed(accepted()))), Some(MASKED));
+    }
+
+    /// A team that was asked before sees who was faster, but cannot take what is offered to the next one.
+    #[test]
+    fn an_offer_that_went_on_is_seen_but_worn_no_more() {
+        let order = then(offered(), None, Hat::Sweep, offer(NEXT_TEAM, None));
+        for former in [volunteer(WORKER), of_team(WORKER, Role::GridLeader, TEAM)] {
+            assert_eq!(hats(&former, &order), Hats::NONE);
+            assert_eq!(view(&former, &order), Some(MASKED));
+        }
+        let next = of_team(TEAMMATE, Role::Volunteer, NEXT_TEAM);
+        assert_eq!(hats(&next, &order), Hats::of(&[Hat::Offered]));
+        let taken = then(order, Some(TEAMMATE), Hat::Offered, Command::Accept);
+        assert_eq!(
+            hats(&volunteer(WORKER), &taken),
+            Hats::of(&[Hat::Offered]),
+            "to be told that it is taken"
+        );
+    }
+
+    #[test]
+    fn a_named_offer_is_worn_by_the_named_and_the_leader() {
+        let order = handed_to(TEAMMATE);
+        assert_eq!(hats(&volunteer(TEAMMATE), &order), Hats::of(&[Hat::Offered]));
+        let leader = of_team(SOMEBODY, Role::GridLeader, TEAM);
+        assert_eq!(hats(&leader, &order), Hats::of(&[Hat::Offered, Hat::Leader]));
+        assert_eq!(hats(&volunteer(WORKER), &order), Hats::NONE);
+        assert_eq!(view(&volunteer(WORKER), &order), Some(MASKED), "he finds what he has handed over");
+    }
+
+    #[test]
+    fn the_volunteer_who_accepted_sees_the_contact_until_the_order_ends() {
+        let worker = volunteer(WORKER);
+        for order in a_life() {
+            let expected = match order.status() {
+                Status::Placed => None,
+                Status::Dispatched => Some(MASKED),
+                Status::Accepted | Status::InService | Status::Waiting => Some(AT_WORK),
+                Status::Completed | Status::Rated | Status::Closed => Some(AFTER_WORK),
+                Status::Cancelled | Status::Merged => Some(MASKED),
+            };
+            assert_eq!(view(&worker, &order), expected, "{:?}", order.status());
+        }
+        assert_eq!(view(&worker, &reopened(completed(accepted()))), Some(MASKED));
+        let overruled = then(accepted(), Some(SOMEBODY), Hat::Dispatcher, offer(NEXT_TEAM, None));
+        assert_eq!(view(&worker, &overruled), Some(MASKED));
+    }
+
+    #[test]
+    fn the_leader_of_the_team_sees_the_decision_and_no_contact() {
+        let leader = of_team(SOMEBODY, Role::GridLeader, TEAM);
+        for order in a_life().into_iter().skip(1) {
+            assert_eq!(view(&leader, &order), Some(OF_LEADER), "{:?}", order.status());
+        }
+        assert_eq!(view(&of_team(SOMEBODY, Role::GridLeader, NEXT_TEAM), &accepted()), None);
+        let at_work = of_team(WORKER, Role::GridLeader, TEAM);
+        assert_eq!(view(&at_work, &accepted()), Some(View { decision: true, ..AT_WORK }), "he went himself");
+    }
+
+    #[test]
+    fn a_dispatcher_sees_his_subtree_and_nothing_beside_it() {
+        for order in a_life() {
+            for above in [COUNTY, TOWNSHIP, VILLAGE, GRID] {
+                assert_eq!(view(&with_role(Role::Dispatcher, above), &order), Some(OF_DISPATCHER), "{above}");
+            }
+            for beside in [SIBLING_TOWNSHIP, SIBLING_GRID, MICRO_GRID, OTHER_COUNTY] {
+                assert_eq!(view(&with_role(Role::Dispatcher, beside), &order), None, "{beside}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_sees_what_he_entered_without_the_contact() {
+        let entered = placed(Channel::Hotline, OPERATOR);
+        let grant = |code| Grant { role: Role::Operator, area: area(code), team: None };
+        assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Some(AFTER_WORK));
+        assert_eq!(hats(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Hats::of(&[Hat::Operator]));
+        assert_eq!(view(&with_role(Role::Operator, COUNTY), &entered), None, "another operator's");
+        assert_eq!(view(&resident(OPERATOR), &entered), None, "he is no operator any more");
+        assert_eq!(view(&actor(OPERATOR, &[grant(SIBLING_TOWNSHIP)]), &entered), None);
+        let patrol = placed(Channel::Patrol, OPERATOR);
+        assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &patrol), None, "not entered for a caller");
+    }
+
+    #[test]
+    fn the_county_sees_all_of_it_masked() {
+        for order in a_life() {
+            assert_eq!(view(&with_role(Role::CountyAdmin, COUNTY), &order), Some(OF_DISPATCHER));
+            assert_eq!(
+                view(&with_role(Role::Auditor, COUNTY), &order),
+                Some(OF_LEADER),
+                "no reveal for auditors"
+            );
+            assert_eq!(
+                hats(&with_role(Role::CountyAdmin, COUNTY), &order),
+                Hats::NONE,
+                "to see is not to do"
+            );
+            assert_eq!(hats(&with_role(Role::Auditor, COUNTY), &order), Hats::NONE);
+        }
+    }
+
+    #[test]
+    fn for_everybody_else_it_is_not_there() {
+        let strangers = [
+            resident(SOMEBODY),
+            with_role(Role::Department, COUNTY), // until it is whistled for
+            with_role(Role::Operator, COUNTY),
+            with_role(Role::Volunteer, GRID),
+            with_role(Role::GridLeader, GRID),
+            of_team(SOMEBODY, Role::Volunteer, NEXT_TEAM),
+        ];
+        for order in a_life() {
+            for stranger in &strangers {
+                assert_eq!(view(stranger, &order), None, "{stranger:?}");
+                assert_eq!(hats(stranger, &order), Hats::NONE);
+            }
+        }
+    }
+
+    /// Even grants that point into this county open nothing to somebody of another.
+    #[test]
+    fn for_another_county_it_is_not_there() {
+        let people = Role::ALL.into_iter().flat_map(|role| {
+            [RESIDENT, WORKER, OPERATOR].map(|person| {
+                let here = Grant { role, area: area(COUNTY), team: Some(TEAM) };
+                Actor { county: area(OTHER_COUNTY), ..actor(person, &[here]) }
+            })
+        });
+        for somebody in people {
+            for order in a_life() {
+                assert_eq!(view(&somebody, &order), None, "{somebody:?}");
+                assert_eq!(hats(&somebody, &order), Hats::NONE);
+            }
+        }
+    }
+
+    #[test]
+    fn roles_of_one_person_add_up() {
+        let dispatcher = Grant { role: Role::Dispatcher, area: area(TOWNSHIP), team: None };
+        let member = Grant { role: Role::Volunteer, area: area(GRID), team: Some(TEAM) };
+        let own = actor(RESIDENT, &[dispatcher]);
+        assert_eq!(view(&own, &accepted()), Some(View { decision: true, reveal: true, ..OWN }));
+        assert_eq!(hats(&own, &accepted()), Hats::of(&[Hat::Requester, Hat::Dispatcher]));
+        let at_work = actor(WORKER, &[member, dispatcher]);
+        assert_eq!(view(&at_work, &accepted()), Some(View { decision: true, reveal: true, ..AT_WORK }));
+        assert_eq!(
+            view(&at_work, &completed(accepted())),
+            Some(View { description: Words::Whole, ..OF_DISPATCHER })
+        );
+    }
+
+    /// Role by role, the actions in the order of [`ACTIONS`].
+    const MATRIX: [(Role, [bool; 6]); 8] = [
+        (Role::Resident, [false, false, false, false, false, false]),
+        (Role::Volunteer, [false, false, false, false, false, false]),
+        (Role::GridLeader, [false, false, false, false, false, false]),
+        (Role::Dispatcher, [true, true, false, true, false, false]),
+        (Role::Operator, [false, false, true, false, false, false]),
+        (Role::Department, [false, false, false, false, false, false]),
+        (Role::CountyAdmin, [false, true, false, true, true, true]),
+        (Role::Auditor, [false, true, false, true, false, true]),
+    ];
+
+    const ACTIONS: [Action; 6] = [
+        Action::ModeratePost,
+        Action::ReadPendingPost,
+        Action::PlaceForCaller,
+        Action::ReadBoard,
+        Action::ReverseEntry,
+        Action::ReadEntries,
+    ];
+
+    #[test]
+    fn every_role_and_action() {
+        assert_eq!(MATRIX.map(|(role, _)| role), Role::ALL);
+        for (role, allowed) in MATRIX {
+            let somebody = with_role(role, TOWNSHIP);
+            for (action, allowed) in ACTIONS.into_iter().zip(allowed) {
+                for inside in [TOWNSHIP, VILLAGE, GRID, MICRO_GRID] {
+                    assert_eq!(
+                        allow(&somebody, action, area(inside)),
+                        allowed,
+                        "{role:?} {action:?} {inside}"
+                    );
+                }
+                for outside in [COUNTY, SIBLING_TOWNSHIP, OTHER_COUNTY] {
+                    assert!(!allow(&somebody, action, area(outside)), "{role:?} {action:?} {outside}");
+                }
+                assert!(!allow(&resident(SOMEBODY), action, area(TOWNSHIP)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_actor_knows_his_roles_teams_and_areas() {
+        let grant = |role, code, team| Grant { role, area: area(code), team };
+        let somebody = actor(
+            SOMEBODY,
+            &[
+                grant(Role::GridLeader, GRID, Some(TEAM)),
+                grant(Role::Volunteer, GRID, Some(TEAM)),
+                grant(Role::Volunteer, SIBLING_GRID, Some(NEXT_TEAM)),
+                grant(Role::Dispatcher, VILLAGE, None),
+            ],
+        );
+        assert_eq!(somebody.teams(), [TEAM, NEXT_TEAM]);
+        assert_eq!(somebody.areas(Role::Volunteer).collect::<Vec<_>>(), [area(GRID), area(SIBLING_GRID)]);
+        assert!(somebody.is(Role::Resident) && somebody.is(Role::Dispatcher) && !somebody.is(Role::Auditor));
+        assert!(
+            somebody.has(Role::Dispatcher, area(MICRO_GRID))
+                && !somebody.has(Role::Dispatcher, area(TOWNSHIP))
+        );
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.as_str()), Some(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        assert_eq!(Role::parse("root"), None);
+    }
+}

@@ -1,1 +1,55 @@
-//! store
+//! The database: the truth of 幸福+码, on SQLite and on PostgreSQL.
+//!
+//! This crate alone names sea-orm. Every function takes what it runs on (`&impl ConnectionTrait`: the pool for reads,
+//! the transaction for writes) and, where rows belong to somebody, a [`scope::Scope`]. Nothing here decides: a use
+//! case hands over a finished [`orders::Change`], and this crate writes it in one transaction ([`transact`]).
+//!
+//! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
+//! same text, `$1` included.
+
+pub mod connection;
+pub mod directory;
+pub mod due;
+pub mod idempotency;
+pub mod inbox;
+pub mod ledger;
+pub mod migrations;
+pub mod orders;
+pub mod people;
+pub mod posts;
+pub mod scope;
+pub mod seed;
+pub mod sessions;
+mod sql;
+
+pub use connection::{Store, StoreOptions, transact};
+pub use sea_orm::{ConnectionTrait, DatabaseTransaction};
+
+/// What can go wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed the row first: the guarded update touched nothing.
+    #[error("the row was changed by somebody else")]
+    Conflict,
+    /// The same idempotency key was stored by a twin.
+    #[error("the same key was used at the same time")]
+    Twin,
+    /// A row says something that this program cannot read.
+    #[error("unreadable row: {0}")]
+    Unreadable(String),
+    /// The database refused or is out of reach.
+    #[error(transparent)]
+    Database(#[from] sea_orm::DbErr),
+}
+
+impl StoreError {
+    /// A unique index refused the row.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, StoreError::Database(error)
+            if matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_))))
+    }
+}
+
+pub(crate) fn unreadable(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Unreadable(what.to_string())
+}

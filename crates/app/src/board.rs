@@ -1,0 +1,194 @@
+//! Reading orders: one, a list, the dispatcher's board; and revealing a contact with a reason.
+
+use uuid::Uuid;
+use xingfuma_domain::access::{self, Action, Role};
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::order::{DueKind, Status};
+use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
+use xingfuma_store::scope::Scope;
+use xingfuma_store::{StoreError, due, inbox, people, transact};
+
+use crate::dispatch::REASON_LONGEST;
+use crate::text::{Fields, masked};
+use crate::view::{Contact, OrderSeen, open_private};
+use crate::{App, AppError, Caller};
+
+/// An order on the board.
+#[derive(Clone, Debug)]
+pub struct BoardItem {
+    /// The order.
+    pub seen: OrderSeen,
+    /// It is past what is due.
+    pub late: bool,
+    /// Why it stands still.
+    pub stuck: Option<String>,
+}
+
+impl App {
+    /// One order, with its events.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when it is not there for the caller.
+    pub async fn order(&self, caller: &Caller, id: Uuid) -> Result<OrderSeen, AppError> {
+        let scope = Scope::of(&caller.actor);
+        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
+        let surname = self.volunteer_surname(caller, &whole.stored.order).await?;
+        let (seen, _) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
+        Ok(seen)
+    }
+
+    /// A page of the caller's orders, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn orders(
+        &self,
+        caller: &Caller,
+        part: Part,
+        filter: &Filter,
+        before: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<OrderSeen>, AppError> {
+        let scope = Scope::of(&caller.actor);
+        let page = orders::list(self.store.pool(), &scope, part, filter, before, limit).await?;
+        self.seen_with_surnames(caller, page).await
+    }
+
+    async fn seen_with_surnames(
+        &self,
+        caller: &Caller,
+        page: Vec<StoredOrder>,
+    ) -> Result<Vec<OrderSeen>, AppError> {
+        let volunteer = |stored: &StoredOrder| stored.order.assignment().and_then(|held| held.volunteer);
+        let mut ids: Vec<Uuid> = page.iter().filter_map(volunteer).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let known = people::find_all(self.store.pool(), self.settings.county, &ids).await?;
+        let surname = |id: Uuid| known.iter().find(|person| person.id == id).map(|person| person.surname.clone());
+        Ok(page
+            .into_iter()
+            .filter_map(|stored| {
+                let of = volunteer(&stored).and_then(surname);
+                self.seen_in_list(&caller.actor, stored, of)
+            })
+            .collect())
+    }
+
+    /// What waits, what is late, what stands still and why, in the caller's areas; oldest first.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for somebody without an area to watch over.
+    pub async fn board(
+        &self,
+        caller: &Caller,
+        area: Option<AreaCode>,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<BoardItem>, AppError> {
+        let areas = self.board_areas(caller, area)?;
+        let rows = due::board(self.store.pool(), &areas, after, limit).await?;
+        let scope = Scope::of(&caller.actor);
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
+        let page = orders::find_all(self.store.pool(), &scope, &ids).await?;
+        let seen = self.seen_with_surnames(caller, page).await?;
+        let now = self.clock.now();
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let seen = seen.iter().find(|seen| seen.order.id == row.order_id)?.clone();
+                Some(board_item(seen, row.dead, now))
+            })
+            .collect())
+    }
+
+    fn board_areas(&self, caller: &Caller, area: Option<AreaCode>) -> Result<Vec<AreaCode>, AppError> {
+        if let Some(area) = area {
+            return if access::allow(&caller.actor, Action::ReadBoard, area) {
+                Ok(vec![area])
+            } else {
+                Err(AppError::Forbidden)
+            };
+        }
+        let areas: Vec<AreaCode> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
+            .into_iter()
+            .flat_map(|role| caller.actor.areas(role))
+            .collect();
+        if areas.is_empty() { Err(AppError::Forbidden) } else { Ok(areas) }
+    }
+
+    /// Shows contact and address to a dispatcher or an administrator, and notes who looked and why.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`], [`AppError::Forbidden`], or [`AppError::Invalid`] without a reason;
+    /// [`AppError::Gone`] when the person was erased.
+    pub async fn reveal_contact(&self, caller: &Caller, id: Uuid, reason: &str) -> Result<Contact, AppError> {
+        let scope = Scope::of(&caller.actor);
+        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
+        let order = &whole.stored.order;
+        let view = access::view(&caller.actor, order).ok_or(AppError::NotFound)?;
+        if !view.reveal {
+            return Err(AppError::Forbidden);
+        }
+        let mut fields = Fields::default();
+        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        fields.check()?;
+        let wrapped = whole.requester_key.as_deref().ok_or(AppError::Gone("person"))?;
+        let key = self.keys.data_key(order.placed.requester, wrapped)?;
+        let private = open_private(&key, order.id, &whole.stored.private)?;
+        let entry = self.disclosure(caller, order, "contact_revealed", Some(reason));
+        let noted: Result<(), StoreError> =
+            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await })).await;
+        noted?;
+        Ok(Contact { name: private.name, phone: private.phone, address: private.address })
+    }
+
+    /// The caller's messages, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn inbox(
+        &self,
+        caller: &Caller,
+        before: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<inbox::Message>, AppError> {
+        Ok(inbox::list(self.store.pool(), caller.actor.person, before, limit).await?)
+    }
+
+    /// Marks the caller's messages up to one as read; answers how many were new.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mark_inbox_read(&self, caller: &Caller, up_to: Uuid) -> Result<u64, AppError> {
+        let (person, now) = (caller.actor.person, self.clock.now());
+        let marked: Result<u64, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move { inbox::mark_read(conn, person, up_to, now).await })
+        })
+        .await;
+        Ok(marked?)
+    }
+}
+
+fn board_item(seen: OrderSeen, dead: Option<String>, now: chrono::DateTime<chrono::Utc>) -> BoardItem {
+    let due = seen.order.next_due();
+    let past = |at: chrono::DateTime<chrono::Utc>| at <= now;
+    let overdue_told = due.is_some_and(|due| due.kind == DueKind::CompleteOverdue && due.wake_at.is_none());
+    let waits = seen.order.status() == Status::Placed;
+    let late = match due {
+        Some(due) if due.kind == DueKind::Dispatch && waits => deadline_passed(&seen, now),
+        Some(due) => due.wake_at.is_some_and(past) || overdue_told,
+        None => false,
+    };
+    let stuck = match &seen.order.state {
+        xingfuma_domain::order::State::Placed { stuck, .. } => stuck.clone(),
+        _ => None,
+    };
+    BoardItem { late, stuck: dead.map(|dead| format!("处理失败：{dead}")).or(stuck), seen }
+}
+
+fn deadline_passed(seen: &OrderSeen, now: chrono::DateTime<chrono::Utc>) -> bool {
+    match seen.order.state {
+        xingfuma_domain::order::State::Placed { dispatch_by, .. } => dispatch_by <= now,
+        _ => false,
+    }
+}

@@ -1,0 +1,490 @@
+//! The corridor of every command to an order that exists: load in the caller's scope, decide, write in one
+//! transaction, tell the queue. The steps themselves are in [`crate::dispatch`], [`crate::serve`], [`crate::rate`].
+//!
+//! Refusals come in one order: not there (404), not yours (403), a replay or a key used for something else (422), not
+//! in this state (409), not at this version (412). A key is looked up only when something stands in the way: on the
+//! healthy path its row is written by the transaction itself, and a twin that was faster makes it fail as a whole.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use xingfuma_domain::access::{self, Actor};
+use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Record, Refusal, decide, moves};
+use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, on_completed, on_rated};
+use xingfuma_store::idempotency::{self, Answer};
+use xingfuma_store::inbox::AuditEntry;
+use xingfuma_store::ledger::{self, Booking};
+use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder, WholeOrder};
+use xingfuma_store::scope::Scope;
+use xingfuma_store::{StoreError, people, transact};
+
+use crate::view::OrderSeen;
+use crate::{App, AppError, Caller, notify};
+
+/// How often a command is decided again because somebody else changed the order meanwhile.
+const TRIES: u32 = 8;
+
+/// A caller's key, hashed with who he is and what he asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    key: Vec<u8>,
+    fingerprint: Vec<u8>,
+}
+
+/// Turns an order into an answer: status and body.
+pub type Render = Arc<dyn Fn(&OrderSeen) -> (u16, Vec<u8>) + Send + Sync>;
+
+/// An answer, fresh or kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// It was given before, byte for byte.
+    pub replayed: bool,
+}
+
+/// A command to an order, as it comes from a person.
+#[derive(Clone)]
+pub struct Ask {
+    /// Who.
+    pub caller: Caller,
+    /// Which order.
+    pub order: Uuid,
+    /// His key, if he gave one.
+    pub keyed: Option<Keyed>,
+    /// The version he has seen, if he insists on it.
+    pub if_match: Option<i64>,
+    /// How the answer is written.
+    pub render: Render,
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Ask").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
+/// What is asked for, as it was sent: each step's file turns its own into a [`Command`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// 派, by hand.
+    Dispatch {
+        /// The team.
+        team: Uuid,
+        /// The volunteer of it, if one is named.
+        volunteer: Option<Uuid>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// 接
+    Accept,
+    /// 退单
+    Decline {
+        /// Why.
+        reason: Option<String>,
+        /// For the whole team; a leader's default.
+        whole_team: Option<bool>,
+    },
+    /// 转单
+    HandOver {
+        /// To whom.
+        volunteer: Uuid,
+        /// Why.
+        reason: String,
+    },
+    /// The volunteer is there.
+    Arrive {
+        /// Shown by the sign of the place.
+        sign: Option<String>,
+        /// Shown by his badge.
+        badge: Option<String>,
+    },
+    /// Done.
+    Complete {
+        /// What was done.
+        summary: String,
+        /// Minutes of service.
+        minutes: i64,
+    },
+    /// Ask the resident.
+    Wait {
+        /// What.
+        question: String,
+    },
+    /// The resident's answer.
+    Answer {
+        /// What he says.
+        answer: String,
+    },
+    /// 评
+    Rate {
+        /// 1 to 5.
+        stars: i64,
+        /// Whether it is solved.
+        solved: bool,
+        /// Chosen words.
+        tags: Vec<String>,
+        /// Free words.
+        comment: Option<String>,
+    },
+    /// 返工
+    Reopen {
+        /// Why.
+        reason: String,
+    },
+    /// Call off.
+    Cancel {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Up a level.
+    Escalate {
+        /// Why.
+        reason: String,
+    },
+    /// 催单
+    Urge,
+}
+
+impl Request {
+    fn verb(&self) -> moves::Verb {
+        use moves::Verb;
+        match self {
+            Request::Dispatch { .. } => Verb::Dispatch,
+            Request::Accept => Verb::Accept,
+            Request::Decline { .. } => Verb::Decline,
+            Request::HandOver { .. } => Verb::HandOver,
+            Request::Arrive { .. } => Verb::Arrive,
+            Request::Complete { .. } => Verb::Complete,
+            Request::Wait { .. } => Verb::Wait,
+            Request::Answer { .. } => Verb::Answer,
+            Request::Rate { .. } => Verb::Rate,
+            Request::Reopen { .. } => Verb::Reopen,
+            Request::Cancel { .. } => Verb::Cancel,
+            Request::Escalate { .. } => Verb::Escalate,
+            Request::Urge => Verb::Urge,
+        }
+    }
+}
+
+impl App {
+    /// Hashes a caller's key with who he is, the route (with its path parameters) and the body.
+    pub fn keyed(&self, person: Uuid, route: &str, key: &str, body: &[u8]) -> Keyed {
+        Keyed {
+            key: self.keys.request_hash(&[person.as_bytes(), route.as_bytes(), key.as_bytes()]),
+            fingerprint: self.keys.request_hash(&[route.as_bytes(), body]),
+        }
+    }
+
+    /// The answer kept under a key, if there is one.
+    ///
+    /// # Errors
+    /// [`AppError::KeyReused`] when it was kept for another body.
+    pub async fn replay(&self, keyed: Option<&Keyed>) -> Result<Option<Reply>, AppError> {
+        let Some(keyed) = keyed else { return Ok(None) };
+        let Some(kept) = idempotency::find(self.store.pool(), &keyed.key).await? else { return Ok(None) };
+        if kept.fingerprint != keyed.fingerprint {
+            return Err(AppError::KeyReused);
+        }
+        let body = self.keys.open_answer(&kept.body)?;
+        let status = u16::try_from(kept.status).unwrap_or(200);
+        Ok(Some(Reply { status, body, replayed: true }))
+    }
+
+    /// An answer to be kept in the transaction that earns it.
+    pub(crate) fn answer(&self, keyed: Option<&Keyed>, resource: Uuid, status: u16, body: &[u8]) -> Option<Answer> {
+        keyed.map(|keyed| Answer {
+            key: keyed.key.clone(),
+            county: self.settings.county,
+            fingerprint: keyed.fingerprint.clone(),
+            status,
+            body: self.keys.seal_answer(body, &self.ids),
+            resource: Some(resource),
+            created_at: self.clock.now(),
+        })
+    }
+
+    /// Carries out a person's command.
+    ///
+    /// # Errors
+    /// In the order of the module's introduction.
+    pub async fn command(&self, ask: Ask, request: Request) -> Result<Reply, AppError> {
+        for _ in 0..TRIES {
+            let whole = self.load_whole(&ask.caller.actor, ask.order).await?;
+            let hats = access::hats(&ask.caller.actor, &whole.stored.order);
+            if !moves::ever(request.verb(), hats) {
+                return Err(AppError::Forbidden);
+            }
+            let outcome = self.decide_for(&ask, &whole, hats, &request).await;
+            let (command, by, events) = match outcome {
+                Ok(decided) => decided,
+                Err(AppError::Refused(Refusal::NotYours)) => return Err(AppError::Forbidden),
+                Err(refused) => return self.replay(ask.keyed.as_ref()).await?.ok_or(refused),
+            };
+            if ask.if_match.is_some_and(|seen| seen != whole.stored.order.version) {
+                return self.replay(ask.keyed.as_ref()).await?.ok_or(AppError::Stale);
+            }
+            match self.carry_out(&ask, whole, &command, by, events).await {
+                Err(AppError::Store(StoreError::Conflict)) => {}
+                Err(AppError::Store(StoreError::Twin)) => {
+                    return self.replay(ask.keyed.as_ref()).await?.ok_or(AppError::Unavailable("twin"));
+                }
+                done => return done,
+            }
+        }
+        Err(AppError::Conflict("busy"))
+    }
+
+    async fn load_whole(&self, actor: &Actor, order: Uuid) -> Result<WholeOrder, AppError> {
+        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order).await?;
+        found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
+    }
+
+    async fn decide_for(
+        &self,
+        ask: &Ask,
+        whole: &WholeOrder,
+        hats: Hats,
+        request: &Request,
+    ) -> Result<(Command, By, Vec<Event>), AppError> {
+        let order = &whole.stored.order;
+        let command = self.prepare(&ask.caller, order, hats, request).await?;
+        let (by, events) = decide(order, command.clone(), Some(ask.caller.actor.person), hats, &self.context())?;
+        Ok((command, by, events))
+    }
+
+    async fn prepare(
+        &self,
+        caller: &Caller,
+        order: &Order,
+        hats: Hats,
+        request: &Request,
+    ) -> Result<Command, AppError> {
+        match request {
+            Request::Dispatch { team, volunteer, reason } => {
+                self.prepare_dispatch(*team, *volunteer, reason.as_deref()).await
+            }
+            Request::Accept => Ok(Command::Accept),
+            Request::Decline { reason, whole_team } => {
+                let leads = whole_team.unwrap_or(hats.has(Hat::Leader));
+                self.prepare_decline(caller.actor.person, order, reason.as_deref(), leads).await
+            }
+            Request::HandOver { volunteer, reason } => self.prepare_hand_over(*volunteer, reason).await,
+            Request::Arrive { sign, badge } => {
+                self.prepare_arrive(caller, order, sign.as_deref(), badge.as_deref()).await
+            }
+            Request::Complete { summary, minutes } => crate::serve::prepare_complete(summary, *minutes),
+            Request::Wait { question } => crate::serve::prepare_wait(question),
+            Request::Answer { answer } => crate::serve::prepare_answer(answer),
+            Request::Rate { stars, solved, tags, comment } => {
+                crate::rate::prepare_rate(*stars, *solved, tags, comment.as_deref())
+            }
+            Request::Reopen { reason } => crate::rate::prepare_reopen(reason),
+            Request::Cancel { reason } => crate::serve::prepare_cancel(reason.as_deref()),
+            Request::Escalate { reason } => crate::serve::prepare_escalate(reason),
+            Request::Urge => Ok(Command::Urge),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        ask: &Ask,
+        whole: WholeOrder,
+        command: &Command,
+        by: By,
+        events: Vec<Event>,
+    ) -> Result<Reply, AppError> {
+        let mut change = self.change(&whole.stored, by, events).await?;
+        change.decision = self.decision_by_hand(&change, by, command);
+        let surname = self.volunteer_surname(&ask.caller, &change.after.order).await?;
+        let mut records = whole.records;
+        records.extend(change.records.iter().cloned());
+        let after = WholeOrder { stored: change.after.clone(), records, requester_key: whole.requester_key };
+        let (seen, view) = self.seen_whole(&ask.caller.actor, after, surname)?.ok_or(AppError::NotFound)?;
+        if matches!(command, Command::Accept) && view.log_contact {
+            change.disclosure = Some(self.disclosure(&ask.caller, &change.after.order, "contact_opened", None));
+        }
+        let (status, body) = (ask.render)(&seen);
+        change.answer = self.answer(ask.keyed.as_ref(), ask.order, status, &body);
+        self.commit(change).await?;
+        Ok(Reply { status, body, replayed: false })
+    }
+
+    /// A line of the audit log for personal data that is shown.
+    pub(crate) fn disclosure(
+        &self,
+        caller: &Caller,
+        order: &Order,
+        action: &'static str,
+        reason: Option<String>,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: self.new_id(),
+            county: order.county(),
+            at: self.clock.now(),
+            person: Some(caller.actor.person),
+            action,
+            resource: order.id,
+            subject: Some(order.placed.requester),
+            reason,
+        }
+    }
+
+    /// The surname of the volunteer who promised, for those who see the order.
+    pub(crate) async fn volunteer_surname(
+        &self,
+        caller: &Caller,
+        order: &Order,
+    ) -> Result<Option<String>, AppError> {
+        let Some(volunteer) = order.assignment().and_then(|held| held.volunteer) else { return Ok(None) };
+        if volunteer == caller.actor.person {
+            return Ok(Some(caller.surname.clone()));
+        }
+        let person = people::find(self.store.pool(), self.settings.county, volunteer).await?;
+        Ok(person.map(|person| person.surname))
+    }
+
+    /// Everything that follows from events: the order after them, who is told, which points move.
+    pub(crate) async fn change(
+        &self,
+        before: &StoredOrder,
+        by: By,
+        events: Vec<Event>,
+    ) -> Result<Change, AppError> {
+        let at = self.clock.now();
+        let records: Vec<Record> = events.into_iter().map(|event| Record { at, by, event }).collect();
+        let mut after = before.clone();
+        for record in &records {
+            after.order.apply(record);
+        }
+        let scoring = self.bookings(&before.order, &after.order, &records).await?;
+        let mut notifications = notify::of(&after.order, &records);
+        notifications.extend(scoring.iter().filter_map(notify::of_deduction));
+        Ok(Change {
+            before_version: before.order.version,
+            after,
+            records,
+            decision: None,
+            notifications,
+            scoring,
+            answer: None,
+            disclosure: None,
+        })
+    }
+
+    async fn bookings(
+        &self,
+        before: &Order,
+        after: &Order,
+        records: &[Record],
+    ) -> Result<Vec<Booking>, AppError> {
+        let mut bookings = Vec::new();
+        for record in records {
+            match &record.event {
+                Event::Completed { .. } | Event::Rated { .. } => bookings.extend(self.awards(after, record).await?),
+                Event::Reopened { .. } => {
+                    bookings.push(Booking::HoldOrder { id: self.new_id(), order: after.id, at: record.at });
+                }
+                Event::Closed | Event::Cancelled { .. } if after.reopened > 0 => {
+                    bookings.push(self.settlement(before, after, record));
+                }
+                _ => {}
+            }
+        }
+        Ok(bookings)
+    }
+
+    fn settlement(&self, before: &Order, after: &Order, record: &Record) -> Booking {
+        let five_stars = before.rating().is_some_and(|rating| rating.stars == 5 && rating.solved);
+        let completion = after.completion().cloned().map(Box::new);
+        Booking::SettleOrder { id: self.new_id(), order: after.id, at: record.at, completion, five_stars }
+    }
+
+    async fn awards(&self, order: &Order, record: &Record) -> Result<Vec<Booking>, AppError> {
+        let Some(completion) = order.completion() else { return Ok(Vec::new()) };
+        let promise = &completion.engagement;
+        let scored = match order.reopened {
+            0 => Vec::new(),
+            _ => ledger::scored(self.store.pool(), order.id).await?,
+        };
+        let awards = match &record.event {
+            Event::Rated { rating } => on_rated(
+                &self.rules,
+                &RatedFacts {
+                    order_id: order.id,
+                    volunteer: promise.volunteer,
+                    area: order.placed.area,
+                    at: record.at,
+                    stars: rating.stars,
+                    solved: rating.solved,
+                    reopened: order.reopened,
+                    scored,
+                },
+            ),
+            _ => on_completed(
+                &self.rules,
+                &CompletedFacts {
+                    order_id: order.id,
+                    volunteer: promise.volunteer,
+                    area: order.placed.area,
+                    at: completion.completed_at,
+                    complete_due: Some(promise.complete_by),
+                    reopened: order.reopened,
+                    scored,
+                },
+            ),
+        };
+        Ok(awards
+            .into_iter()
+            .map(|award| Booking::Award { id: self.new_id(), award: Box::new(award) })
+            .collect())
+    }
+
+    fn decision_by_hand(&self, change: &Change, by: By, command: &Command) -> Option<StoredDecision> {
+        let (to, reason) = match command {
+            Command::Dispatch { to, reason } => (to, reason.clone().unwrap_or_default()),
+            Command::HandOver { to, reason } => (to, reason.clone()),
+            _ => return None,
+        };
+        Some(self.decided_by_hand(*to, &reason, by.person, change.after.order.epoch))
+    }
+
+    /// Writes a change, and tells the queue if the order waits now.
+    pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
+        let after = change.after.order.clone();
+        let written: Result<(), StoreError> =
+            transact(&self.store, move |conn| Box::pin(async move { orders::update(conn, &change).await })).await;
+        written?;
+        self.metrics.count_event(after.status().as_str());
+        self.hint(&after);
+        Ok(())
+    }
+
+    /// Carries out a command of the queue or of time. Answers whether it was done: an order that somebody else changed
+    /// meanwhile, or which no longer allows it, is left alone.
+    pub(crate) async fn command_by_system(
+        &self,
+        before: &StoredOrder,
+        hat: Hat,
+        command: Command,
+        decision: Option<StoredDecision>,
+    ) -> Result<bool, AppError> {
+        let decided = decide(&before.order, command, None, Hats::of(&[hat]), &self.context());
+        let (by, events) = match decided {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                tracing::debug!(order = %before.order.id, %refusal, "nothing to do by now");
+                return Ok(false);
+            }
+        };
+        let mut change = self.change(before, by, events).await?;
+        change.decision = decision;
+        match self.commit(change).await {
+            Ok(()) => Ok(true),
+            Err(AppError::Store(StoreError::Conflict)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

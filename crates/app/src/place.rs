@@ -1,0 +1,492 @@
+//! 点: placing an order, and the writer that lets placements which arrive together share one commit.
+//!
+//! The writer's data: a channel of placements, each with the change to write and a place for the answer. The first one
+//! goes at once; what arrives while a commit is under way rides with the next. A batch that fails is written again one
+//! by one, so that nobody fails for his neighbour. A crash loses only what was not answered yet; a client that asks
+//! again with its key gets the same order or places it for the first time.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+use xingfuma_domain::access::{Action, Role, allow, view};
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::deadline::Urgency;
+use xingfuma_domain::masking::surname;
+use xingfuma_domain::order::{By, Channel, Event, Hat, Order, Placed, Record};
+use xingfuma_domain::phone::Phone;
+use xingfuma_domain::sign::SignCode;
+use xingfuma_store::orders::{self, Change, StoredOrder, WholeOrder};
+use xingfuma_store::people::{self, NewPerson};
+use xingfuma_store::{StoreError, transact};
+
+use crate::command::{Keyed, Render, Reply};
+use crate::directory::Directory;
+use crate::keys::DataKey;
+use crate::privacy::{OrderPrivate, PersonPrivate, Private};
+use crate::text::{Fields, masked};
+use crate::{App, AppError, Caller};
+
+/// Longest description, in characters.
+pub const DESCRIPTION_LONGEST: usize = 1_000;
+/// Longest name, in characters.
+pub const NAME_LONGEST: usize = 40;
+/// Longest address, in characters.
+pub const ADDRESS_LONGEST: usize = 200;
+/// Most placements in one commit.
+const BATCH: usize = 256;
+
+/// Who needs help, or whom to call.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ContactGiven {
+    /// The name.
+    pub name: Option<String>,
+    /// The phone as it was typed.
+    pub phone: Option<String>,
+}
+
+/// What a resident, an operator or a volunteer on patrol sends.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PlaceRequest {
+    /// The scanned sign; it or `area` must be there, not both.
+    pub sign: Option<String>,
+    /// The chosen area.
+    pub area: Option<String>,
+    /// The category's code.
+    pub category: String,
+    /// What is needed.
+    pub description: String,
+    /// Whom to call.
+    pub contact: Option<ContactGiven>,
+    /// Where exactly.
+    pub address: Option<String>,
+    /// How pressing, if not as usual for the category.
+    pub urgency: Option<Urgency>,
+    /// When the resident would like it.
+    pub wished_from: Option<DateTime<Utc>>,
+    /// Until when.
+    pub wished_to: Option<DateTime<Utc>>,
+    /// Photos that were uploaded before.
+    pub media: Vec<Uuid>,
+    /// How it comes in.
+    pub channel: Option<Channel>,
+    /// The caller for whom an operator enters it.
+    pub on_behalf_of: Option<ContactGiven>,
+}
+
+impl std::fmt::Debug for PlaceRequest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("PlaceRequest").field("category", &self.category).finish_non_exhaustive()
+    }
+}
+
+/// What was checked of a request.
+struct Checked {
+    placed: Placed,
+    private: OrderPrivate,
+    wished: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    caller_person: Option<ContactChecked>,
+}
+
+struct ContactChecked {
+    name: Option<String>,
+    phone: Option<Phone>,
+}
+
+/// Blocks of order numbers: a block is reserved in the database, its numbers are given out here.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(Mutex<std::ops::Range<i64>>);
+
+/// Numbers reserved at once.
+const NUMBER_BLOCK: i64 = 500;
+
+impl App {
+    /// Places an order and answers when it is stored. Whether the queue is there makes no difference.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for an order on somebody's behalf by one who is no operator; [`AppError::Invalid`] with
+    /// every field that is not as it should be; [`AppError::KeyReused`] when the key was used for another body.
+    pub async fn place(
+        &self,
+        caller: &Caller,
+        request: PlaceRequest,
+        keyed: Keyed,
+        render: Render,
+    ) -> Result<Reply, AppError> {
+        let checked = match self.check(caller, &request) {
+            Ok(checked) => checked,
+            Err(error @ AppError::Forbidden) => return Err(error),
+            // What was possible before may not be any more, such as a sign since revoked: the first answer stands.
+            Err(error) => return self.replay(Some(&keyed)).await?.ok_or(error),
+        };
+        if checked.caller_person.is_some()
+            && let Some(reply) = self.replay(Some(&keyed)).await?
+        {
+            // A second answer must not make a second person of a caller who gave no phone.
+            return Ok(reply);
+        }
+        let (change, reply) = self.prepare_placement(caller, checked, &keyed, &render).await?;
+        let order = change.after.order.clone();
+        if self.write(change).await? {
+            self.metrics.count_event("placed");
+            self.hint(&order);
+            return Ok(reply);
+        }
+        self.replay(Some(&keyed)).await?.ok_or(AppError::Unavailable("twin"))
+    }
+
+    fn check(&self, caller: &Caller, request: &PlaceRequest) -> Result<Checked, AppError> {
+        let directory = self.directory();
+        let mut fields = Fields::default();
+        let area = check_place(&directory, request, &mut fields);
+        let category = directory.category(&request.category);
+        if category.is_none() {
+            fields.fault("categoryCode", "category_unknown");
+        }
+        let description = fields.text("description", &request.description, DESCRIPTION_LONGEST);
+        let address = fields.optional("address", request.address.as_deref(), ADDRESS_LONGEST);
+        let contact = check_contact(request.contact.as_ref(), ["contact.name", "contact.phone"], &mut fields);
+        let names = ["onBehalfOf.name", "onBehalfOf.phone"];
+        let on_behalf = check_contact(request.on_behalf_of.as_ref(), names, &mut fields);
+        if let (Some(from), Some(to)) = (request.wished_from, request.wished_to)
+            && from > to
+        {
+            fields.fault("wishedTo", "before_wished_from");
+        }
+        if !request.media.is_empty() {
+            // Photos are uploaded before they are named here; none of these was, by this caller.
+            fields.fault("mediaIds", "media_unknown");
+        }
+        let operator = allow(&caller.actor, Action::PlaceForCaller, self.settings.county);
+        let channel = channel(request, operator);
+        if !operator && (on_behalf.is_some() || channel == Channel::Hotline) {
+            return Err(AppError::Forbidden);
+        }
+        if channel == Channel::Patrol && !caller.actor.is(Role::Volunteer) {
+            return Err(AppError::Forbidden);
+        }
+        fields.check()?;
+        let (Some(area), Some(category)) = (area, category) else { return Err(AppError::NotFound) };
+        let urgency = request.urgency.unwrap_or(category.urgency);
+        let limits = category.limits(urgency);
+        let context = self.context();
+        let contact = contact.unwrap_or(ContactChecked { name: None, phone: None });
+        let placed = Placed {
+            kind: category.kind,
+            category: category.code.clone(),
+            skill: category.skill.clone(),
+            needs_arrival: category.needs_arrival,
+            area,
+            urgency,
+            channel,
+            requester: caller.actor.person,
+            placed_by: caller.actor.person,
+            dispatch_by: context.after_at(urgency, limits.dispatch),
+            limits,
+        };
+        let private = OrderPrivate {
+            description,
+            name: contact.name.clone(),
+            phone: contact.phone.map(|phone| phone.as_str().to_owned()),
+            address,
+        };
+        let caller_person = (channel == Channel::Hotline).then(|| on_behalf.unwrap_or(contact));
+        Ok(Checked { placed, private, wished: (request.wished_from, request.wished_to), caller_person })
+    }
+
+    async fn prepare_placement(
+        &self,
+        caller: &Caller,
+        mut checked: Checked,
+        keyed: &Keyed,
+        render: &Render,
+    ) -> Result<(Change, Reply), AppError> {
+        let found = match &checked.caller_person {
+            Some(contact) => Some(self.person_of_caller(contact).await?),
+            None => None,
+        };
+        let key = match &found {
+            Some((person, key)) => {
+                checked.placed.requester = *person;
+                key
+            }
+            None => caller.data_key.as_ref(),
+        };
+        let now = self.clock.now();
+        let id = self.ids.id(now);
+        let hat = if found.is_some() { Hat::Operator } else { Hat::Requester };
+        let by = By { person: Some(caller.actor.person), hat };
+        let record = Record { at: now, by, event: Event::Placed(checked.placed) };
+        let order = Order::from_first(id, &record).ok_or_else(|| AppError::Internal("no order".to_owned()))?;
+        let stored = StoredOrder {
+            order,
+            number: self.next_number().await?,
+            description: masked(&checked.private.description),
+            private: checked.private.seal(key, id, &self.ids),
+            wished_from: checked.wished.0,
+            wished_to: checked.wished.1,
+        };
+        let (status, body) = self.render_placed(caller, &stored, &record, checked.private, render)?;
+        let change = Change {
+            after: stored,
+            before_version: 0,
+            records: vec![record],
+            decision: None,
+            notifications: Vec::new(),
+            scoring: Vec::new(),
+            answer: self.answer(Some(keyed), id, status, &body),
+            disclosure: None,
+        };
+        Ok((change, Reply { status, body, replayed: false }))
+    }
+
+    fn render_placed(
+        &self,
+        caller: &Caller,
+        stored: &StoredOrder,
+        record: &Record,
+        private: OrderPrivate,
+        render: &Render,
+    ) -> Result<(u16, Vec<u8>), AppError> {
+        let view = view(&caller.actor, &stored.order).ok_or(AppError::NotFound)?;
+        let whole =
+            WholeOrder { stored: stored.clone(), records: vec![record.clone()], requester_key: None };
+        let (mut seen, _) = self.seen_whole(&caller.actor, whole, None)?.ok_or(AppError::NotFound)?;
+        crate::view::disclose(&mut seen, view, Some(private));
+        Ok(render(&seen))
+    }
+
+    /// The person behind a phone call: found by the phone, or made.
+    async fn person_of_caller(&self, contact: &ContactChecked) -> Result<(Uuid, DataKey), AppError> {
+        let county = self.settings.county;
+        let index = contact.phone.map(|phone| self.keys.phone_index(phone.as_str()));
+        if let Some(index) = &index
+            && let Some(known) = people::find_by_phone(self.store.pool(), county, index).await?
+            && let Some(wrapped) = &known.data_key
+        {
+            return Ok((known.id, self.keys.data_key(known.id, wrapped)?));
+        }
+        let private = PersonPrivate {
+            name: contact.name.clone(),
+            phone: contact.phone.map(|phone| phone.as_str().to_owned()),
+        };
+        let (id, key, new) = self.new_person(&private, index.clone());
+        let inserted: Result<u64, StoreError> =
+            transact(&self.store, move |conn| Box::pin(async move { people::insert(conn, &[new]).await })).await;
+        if inserted? == 1 {
+            return Ok((id, key));
+        }
+        // Somebody else entered the same phone at this very moment.
+        let index = index.ok_or(AppError::Unavailable("person"))?;
+        let known = people::find_by_phone(self.store.pool(), county, &index).await?;
+        let known = known.ok_or(AppError::Unavailable("person"))?;
+        let wrapped = known.data_key.ok_or(AppError::Unavailable("person"))?;
+        Ok((known.id, self.keys.data_key(known.id, &wrapped)?))
+    }
+
+    /// A person with a fresh data key, ready to be stored.
+    pub(crate) fn new_person(
+        &self,
+        private: &PersonPrivate,
+        phone_index: Option<Vec<u8>>,
+    ) -> (Uuid, DataKey, NewPerson) {
+        let created_at = self.clock.now();
+        let id = self.ids.id(created_at);
+        let (key, data_key) = self.keys.new_data_key(id, &self.ids);
+        let new = NewPerson {
+            id,
+            county: self.settings.county,
+            surname: private.name.as_deref().map(surname).unwrap_or_default().to_owned(),
+            data_key,
+            private: private.seal(&key, id, &self.ids),
+            phone_index,
+            created_at,
+        };
+        (id, key, new)
+    }
+
+    async fn next_number(&self) -> Result<i64, AppError> {
+        loop {
+            if let Some(serial) = self.numbers.take() {
+                return Ok(spoken_number(serial));
+            }
+            let county = self.settings.county;
+            let first: Result<i64, StoreError> = transact(&self.store, move |conn| {
+                Box::pin(async move { orders::reserve_numbers(conn, county, NUMBER_BLOCK).await })
+            })
+            .await;
+            let first = first?;
+            self.numbers.refill(first..first + NUMBER_BLOCK);
+        }
+    }
+
+    /// Hands a placement to the writer. Answers `false` when its key was taken by a twin.
+    async fn write(&self, change: Change) -> Result<bool, AppError> {
+        let (done, answer) = oneshot::channel();
+        let placement = Placement { change, done };
+        self.placements.send(placement).await.map_err(|_| AppError::Unavailable("stopping"))?;
+        answer.await.map_err(|_| AppError::Unavailable("stopping"))?
+    }
+}
+
+impl Numbers {
+    fn take(&self) -> Option<i64> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+    }
+
+    /// Puts a reserved block in place; when two were reserved at once, the one in use stays and the other is lost.
+    fn refill(&self, block: std::ops::Range<i64>) {
+        let mut current = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if current.is_empty() {
+            *current = block;
+        }
+    }
+}
+
+/// The number that is read over the phone: the serial from 10,000 on, and a check digit (ISO 7064 MOD 11,10), so that
+/// a misheard digit names no other order.
+fn spoken_number(serial: i64) -> i64 {
+    let base = serial + 10_000;
+    let check = base.to_string().bytes().fold(10, |product, digit| {
+        let sum = (i64::from(digit - b'0') + product) % 10;
+        (if sum == 0 { 10 } else { sum } * 2) % 11
+    });
+    base * 10 + (11 - check) % 10
+}
+
+fn channel(request: &PlaceRequest, operator: bool) -> Channel {
+    match request.channel {
+        Some(channel) => channel,
+        None if operator => Channel::Hotline,
+        None if request.sign.is_some() => Channel::Scan,
+        None => Channel::App,
+    }
+}
+
+fn check_place(directory: &Directory, request: &PlaceRequest, fields: &mut Fields) -> Option<AreaCode> {
+    match (&request.sign, &request.area) {
+        (Some(_), Some(_)) => {
+            fields.fault("areaCode", "either_sign_or_area");
+            None
+        }
+        (None, None) => {
+            fields.fault("signCode", "sign_or_area_required");
+            None
+        }
+        (Some(code), None) => match code.parse::<SignCode>().ok().and_then(|code| directory.sign(&code)) {
+            None => {
+                fields.fault("signCode", "sign_unknown");
+                None
+            }
+            Some(sign) if !sign.active => {
+                fields.fault("signCode", "sign_revoked");
+                None
+            }
+            Some(sign) => Some(sign.area),
+        },
+        (None, Some(code)) => {
+            let area = code.parse().ok().filter(|code| directory.area(*code).is_some());
+            if area.is_none() {
+                fields.fault("areaCode", "area_unknown");
+            }
+            area
+        }
+    }
+}
+
+fn check_contact(
+    contact: Option<&ContactGiven>,
+    [name, phone]: [&'static str; 2],
+    fields: &mut Fields,
+) -> Option<ContactChecked> {
+    let contact = contact?;
+    Some(ContactChecked {
+        name: fields.optional(name, contact.name.as_deref(), NAME_LONGEST),
+        phone: fields.phone(phone, contact.phone.as_deref()),
+    })
+}
+
+/// A placement on its way to the writer.
+pub(crate) struct Placement {
+    change: Change,
+    done: oneshot::Sender<Result<bool, AppError>>,
+}
+
+/// Starts the one task that writes placements.
+pub(crate) fn start_writer(app: &App, mut waiting: mpsc::Receiver<Placement>) {
+    // The writer holds the app weakly: when the last user lets go, the channel closes and the task ends.
+    let store = app.store.clone();
+    let batches = app.metrics.placement_batches.clone();
+    app.runtime().spawn(async move {
+        let mut batch = Vec::with_capacity(BATCH);
+        while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            batches.fetch_add(1, Ordering::Relaxed);
+            write_batch(&store, std::mem::take(&mut batch)).await;
+        }
+    });
+}
+
+async fn write_batch(store: &xingfuma_store::Store, batch: Vec<Placement>) {
+    let (changes, waiting): (Vec<Change>, Vec<_>) =
+        batch.into_iter().map(|placement| (placement.change, placement.done)).unzip();
+    let alone = changes.len() == 1;
+    match insert(store, changes.clone()).await {
+        Ok(taken) => {
+            for (n, done) in waiting.into_iter().enumerate() {
+                // Whoever has hung up meanwhile finds his order under his key.
+                let _ = done.send(Ok(!taken.contains(&n)));
+            }
+        }
+        Err(error) if alone => {
+            for done in waiting {
+                let _ = done.send(Err(AppError::Unavailable("database")));
+            }
+            tracing::warn!(%error, "a placement was not written");
+        }
+        Err(error) => {
+            tracing::warn!(%error, placements = changes.len(), "a batch failed and is written one by one");
+            for (change, done) in changes.into_iter().zip(waiting) {
+                let written = insert(store, vec![change]).await;
+                let _ = done.send(written.map(|taken| taken.is_empty()).map_err(AppError::from));
+            }
+        }
+    }
+}
+
+async fn insert(store: &xingfuma_store::Store, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
+    transact(store, move |conn| Box::pin(async move { orders::insert_all(conn, &changes).await })).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misheard_digit_names_no_other_order() {
+        for serial in 0..2_000 {
+            let number = spoken_number(serial).to_string();
+            for place in 0..number.len() {
+                for digit in b'0'..=b'9' {
+                    let mut heard = number.clone().into_bytes();
+                    if heard[place] == digit {
+                        continue;
+                    }
+                    heard[place] = digit;
+                    let heard: i64 = String::from_utf8(heard).expect("digits").parse().expect("a number");
+                    assert_ne!(spoken_number(heard / 10 - 10_000), heard, "{number} heard as {heard}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_two_blocks_reserved_at_once_are_given_out_once() {
+        let numbers = Numbers::default();
+        assert_eq!(numbers.take(), None);
+        numbers.refill(0..2);
+        numbers.refill(2..4);
+        assert_eq!([numbers.take(), numbers.take(), numbers.take()], [Some(0), Some(1), None]);
+    }
+}

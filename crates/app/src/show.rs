@@ -1,0 +1,395 @@
+//! 晒: a post about an order that was done. It is published when the resident consents, the volunteer consents and a
+//! moderator of the area agrees; anyone of the three can take it back at any time, with effect at once.
+//!
+//! The text is masked before anybody else sees it; the whole text is sealed under its author's key. Publishing and
+//! taking back are events of the order too, so that its step is 晒 exactly while a post of it is published.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::order::{Command, Hat, Hats, Order, Refusal, Verb, decide, moves};
+use xingfuma_domain::scoring::{FeaturedFacts, on_featured};
+use xingfuma_store::ledger::{self, Booking};
+use xingfuma_store::orders::{self, Change};
+use xingfuma_store::posts::{self, PostRow};
+use xingfuma_store::scope::Scope;
+use xingfuma_store::{StoreError, idempotency, transact};
+
+use crate::command::{Keyed, Reply};
+use crate::dispatch::REASON_LONGEST;
+use crate::text::{Fields, masked};
+use crate::view::wears;
+use crate::{App, AppError, Caller};
+
+/// Longest text, in characters.
+const TEXT_LONGEST: usize = 1_000;
+/// The label under which a post's whole text is sealed.
+const LABEL: &str = "showcase post";
+
+/// What is done to a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostCommand {
+    /// The resident or the volunteer agrees.
+    Consent,
+    /// The moderator agrees.
+    Approve,
+    /// The moderator does not.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// The moderator puts it among the best (精选).
+    Feature,
+    /// One of the three takes it back.
+    Withdraw,
+}
+
+/// How a post is turned into an answer.
+pub type RenderPost = std::sync::Arc<dyn Fn(&PostRow) -> (u16, Vec<u8>) + Send + Sync>;
+
+/// A post with the names that may be shown with it.
+#[derive(Clone, Debug)]
+pub struct PostSeen {
+    /// The post.
+    pub post: PostRow,
+    /// The category's name.
+    pub category: String,
+    /// The names from the county down to the area.
+    pub path: Vec<String>,
+    /// The team's name.
+    pub team: String,
+}
+
+/// What somebody is to a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    resident: bool,
+    volunteer: bool,
+    moderator: bool,
+}
+
+impl Part {
+    fn of(caller: &Caller, post: &PostRow) -> Result<Part, AppError> {
+        let area = post.area()?;
+        Ok(Part {
+            resident: post.resident_id == caller.actor.person,
+            volunteer: post.volunteer_id == caller.actor.person,
+            moderator: allow(&caller.actor, Action::ModeratePost, area),
+        })
+    }
+
+    fn any(self) -> bool {
+        self.resident || self.volunteer || self.moderator
+    }
+}
+
+impl App {
+    /// Writes a post about an order, with its author's consent.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::Forbidden`] for somebody who is neither the resident nor the volunteer;
+    /// [`AppError::Invalid`], also without consent; [`AppError::Refused`] before completion; [`AppError::Conflict`]
+    /// `post_exists` while another post of the order waits or is published.
+    pub async fn show(
+        &self,
+        caller: &Caller,
+        order: Uuid,
+        text: &str,
+        consent: bool,
+        keyed: Option<&Keyed>,
+        render: RenderPost,
+    ) -> Result<Reply, AppError> {
+        let scope = Scope::of(&caller.actor);
+        let stored = orders::find(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
+        let order = &stored.order;
+        let (resident, volunteer) =
+            (wears(&caller.actor, order, Hat::Requester), wears(&caller.actor, order, Hat::Worker));
+        if xingfuma_domain::access::view(&caller.actor, order).is_none() {
+            return Err(AppError::NotFound);
+        }
+        if !(resident || volunteer) {
+            return Err(AppError::Forbidden);
+        }
+        if let Some(reply) = self.replay(keyed).await? {
+            return Ok(reply);
+        }
+        let mut fields = Fields::default();
+        let text = fields.text("text", text, TEXT_LONGEST);
+        if !consent {
+            fields.fault("consent", "consent_required");
+        }
+        fields.check()?;
+        let post = self.new_post(caller, order, &text, resident, volunteer)?;
+        let (status, body) = render(&post);
+        let answer = self.answer(keyed, post.id, status, &body);
+        let written: Result<(), StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                idempotency::keep(conn, answer.as_ref()).await?;
+                posts::insert(conn, &post).await
+            })
+        })
+        .await;
+        match written {
+            Ok(()) => Ok(Reply { status, body, replayed: false }),
+            Err(StoreError::Twin) => self.replay(keyed).await?.ok_or(AppError::Unavailable("twin")),
+            Err(error) if error.is_unique_violation() => Err(AppError::Conflict("post_exists")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn new_post(
+        &self,
+        caller: &Caller,
+        order: &Order,
+        text: &str,
+        resident: bool,
+        volunteer: bool,
+    ) -> Result<PostRow, AppError> {
+        let status = order.status();
+        let legal = moves::moves_of(Verb::Show).any(|row| row.from.contains(&status));
+        let done = order.completion().filter(|_| legal).ok_or(Refusal::Illegal { verb: Verb::Show, status })?;
+        let now = self.clock.now();
+        let id = self.ids.id(now);
+        Ok(PostRow {
+            id,
+            county: order.county().to_string(),
+            order_id: order.id,
+            area_code: order.placed.area.to_string(),
+            category: order.placed.category.clone(),
+            author_id: caller.actor.person,
+            resident_id: order.placed.requester,
+            volunteer_id: done.engagement.volunteer,
+            team_id: done.engagement.team,
+            text: masked(text),
+            private: caller.data_key.seal(LABEL, id, text.as_bytes(), &self.ids),
+            status: "pending".to_owned(),
+            version: 1,
+            resident_consent_at: resident.then_some(now),
+            volunteer_consent_at: volunteer.then_some(now),
+            moderated_by: None,
+            published_at: None,
+            withdrawn_by: None,
+            featured_at: None,
+            reason: None,
+            created_at: now,
+        })
+    }
+
+    /// Carries out a command to a post.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when it is not there for the caller; [`AppError::Forbidden`]; [`AppError::Conflict`]
+    /// `consent_missing` when it is approved before both consents, `post_not_pending`, `post_not_published`,
+    /// `already_featured` otherwise.
+    pub async fn post_command(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        command: PostCommand,
+        keyed: Option<&Keyed>,
+        render: RenderPost,
+    ) -> Result<Reply, AppError> {
+        for _ in 0..4 {
+            let post = self.post_of(caller, id).await?;
+            let now = self.clock.now();
+            let after = match decide_post(caller, &post, &command, now) {
+                Ok(after) => after,
+                Err(AppError::Forbidden) => return Err(AppError::Forbidden),
+                Err(refused) => return self.replay(keyed).await?.ok_or(refused),
+            };
+            let mut shown = after.clone();
+            shown.version += 1;
+            let (status, body) = render(&shown);
+            let answer = self.answer(keyed, id, status, &body);
+            let order_change = self.follow_in_order(caller, &post, &after).await?;
+            let booking = self.featured_booking(caller, &post, &after)?;
+            let written: Result<(), StoreError> = transact(&self.store, move |conn| {
+                Box::pin(async move {
+                    idempotency::keep(conn, answer.as_ref()).await?;
+                    posts::update(conn, &after).await?;
+                    if let Some(change) = &order_change {
+                        orders::update(conn, change).await?;
+                    }
+                    if let Some(booking) = &booking {
+                        ledger::book(conn, booking).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+            match written {
+                Ok(()) => return Ok(Reply { status, body, replayed: false }),
+                Err(StoreError::Conflict) => {}
+                Err(StoreError::Twin) => {
+                    return self.replay(keyed).await?.ok_or(AppError::Unavailable("twin"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AppError::Conflict("busy"))
+    }
+
+    async fn post_of(&self, caller: &Caller, id: Uuid) -> Result<PostRow, AppError> {
+        let post = posts::find(self.store.pool(), self.settings.county, id).await?.ok_or(AppError::NotFound)?;
+        let reads = allow(&caller.actor, Action::ReadPendingPost, post.area()?);
+        if Part::of(caller, &post)?.any() || reads || post.status == "published" {
+            Ok(post)
+        } else {
+            Err(AppError::NotFound)
+        }
+    }
+
+    /// What publishing or taking back means for the order.
+    async fn follow_in_order(
+        &self,
+        caller: &Caller,
+        before: &PostRow,
+        after: &PostRow,
+    ) -> Result<Option<Change>, AppError> {
+        let command = match (before.status.as_str(), after.status.as_str()) {
+            ("published", "published") => return Ok(None),
+            (_, "published") => Command::Show { post: after.id },
+            ("published", _) => Command::Unshow { post: after.id },
+            _ => return Ok(None),
+        };
+        let scope = Scope::County(self.settings.county);
+        let stored = orders::find(self.store.pool(), &scope, after.order_id).await?.ok_or(AppError::NotFound)?;
+        // The order decides in the hat that the caller wears on the post.
+        let part = Part::of(caller, before)?;
+        let hats: Hats = [
+            (part.resident, Hat::Requester),
+            (part.volunteer, Hat::Worker),
+            (part.moderator, Hat::Dispatcher),
+        ]
+        .into_iter()
+        .filter_map(|(worn, hat)| worn.then_some(hat))
+        .collect();
+        let (by, events) =
+            decide(&stored.order, command, Some(caller.actor.person), hats, &self.context())?;
+        Ok(Some(self.change(&stored, by, events).await?))
+    }
+
+    fn featured_booking(
+        &self,
+        caller: &Caller,
+        before: &PostRow,
+        after: &PostRow,
+    ) -> Result<Option<Booking>, AppError> {
+        let (None, Some(at)) = (before.featured_at, after.featured_at) else { return Ok(None) };
+        let facts = FeaturedFacts {
+            post_id: after.id,
+            volunteer: after.volunteer_id,
+            area: after.area()?,
+            at,
+            decided_by: caller.actor.person,
+        };
+        let award = on_featured(&self.rules, &facts).into_iter().next();
+        Ok(award.map(|award| Booking::Award { id: self.new_id(), award: Box::new(award) }))
+    }
+
+    /// Published posts, newest first: for everybody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn showcase(&self, before: Option<Uuid>, limit: u64) -> Result<Vec<PostSeen>, AppError> {
+        let rows = posts::published(self.store.pool(), self.settings.county, before, limit).await?;
+        rows.into_iter().map(|post| self.post_seen(post)).collect()
+    }
+
+    /// Posts that wait for the caller: for his consent, or for his word as a moderator.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pending_posts(
+        &self,
+        caller: &Caller,
+        before: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<PostSeen>, AppError> {
+        let areas: Vec<_> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
+            .into_iter()
+            .flat_map(|role| caller.actor.areas(role))
+            .collect();
+        let (county, person) = (self.settings.county, caller.actor.person);
+        let rows = posts::pending(self.store.pool(), county, person, &areas, before, limit).await?;
+        rows.into_iter().map(|post| self.post_seen(post)).collect()
+    }
+
+    fn post_seen(&self, post: PostRow) -> Result<PostSeen, AppError> {
+        let directory = self.directory();
+        let named = |category: &str| directory.category(category).map(|category| category.name.clone());
+        Ok(PostSeen {
+            category: named(&post.category).unwrap_or_default(),
+            path: directory.path(post.area()?),
+            team: directory.team(post.team_id).map(|team| team.name.clone()).unwrap_or_default(),
+            post,
+        })
+    }
+}
+
+/// The post after a command, or why not. Pure.
+fn decide_post(
+    caller: &Caller,
+    post: &PostRow,
+    command: &PostCommand,
+    now: DateTime<Utc>,
+) -> Result<PostRow, AppError> {
+    let part = Part::of(caller, post)?;
+    let mut after = post.clone();
+    let pending = || if post.status == "pending" { Ok(()) } else { Err(AppError::Conflict("post_not_pending")) };
+    let published =
+        || if post.status == "published" { Ok(()) } else { Err(AppError::Conflict("post_not_published")) };
+    let moderator = || if part.moderator { Ok(()) } else { Err(AppError::Forbidden) };
+    match command {
+        PostCommand::Consent => {
+            if !(part.resident || part.volunteer) {
+                return Err(AppError::Forbidden);
+            }
+            pending()?;
+            if part.resident {
+                after.resident_consent_at.get_or_insert(now);
+            }
+            if part.volunteer {
+                after.volunteer_consent_at.get_or_insert(now);
+            }
+        }
+        PostCommand::Approve => {
+            moderator()?;
+            pending()?;
+            if post.resident_consent_at.is_none() || post.volunteer_consent_at.is_none() {
+                return Err(AppError::Conflict("consent_missing"));
+            }
+            after.status = "published".to_owned();
+            after.moderated_by = Some(caller.actor.person);
+            after.published_at = Some(now);
+        }
+        PostCommand::Reject { reason } => {
+            moderator()?;
+            pending()?;
+            let mut fields = Fields::default();
+            after.reason = Some(masked(&fields.text("reason", reason, REASON_LONGEST)));
+            fields.check()?;
+            after.status = "rejected".to_owned();
+            after.moderated_by = Some(caller.actor.person);
+        }
+        PostCommand::Feature => {
+            moderator()?;
+            published()?;
+            if post.featured_at.is_some() {
+                return Err(AppError::Conflict("already_featured"));
+            }
+            after.featured_at = Some(now);
+        }
+        PostCommand::Withdraw => {
+            if !part.any() {
+                return Err(AppError::Forbidden);
+            }
+            if !matches!(post.status.as_str(), "pending" | "published") {
+                return Err(AppError::Conflict("post_not_published"));
+            }
+            after.status = "withdrawn".to_owned();
+            after.withdrawn_by = Some(caller.actor.person);
+        }
+    }
+    Ok(after)
+}

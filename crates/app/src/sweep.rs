@@ -1,0 +1,172 @@
+//! Time passing: what is due is done once, after any downtime, and what the queue lost is found.
+//!
+//! The table `due` has one row per order that can still change. The sweep sleeps to the next row's moment, at most
+//! [`PAUSE_AT_MOST`], leases what is due and does it. A sweep that dies leaves leases that end by themselves. Doing
+//! something twice changes nothing: every command is guarded by the order's version and decided on its state anew.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::watch;
+use xingfuma_domain::order::{Command, DueKind, Hat, State};
+use xingfuma_store::due::{self, Leased};
+use xingfuma_store::orders::{self, StoredOrder};
+use xingfuma_store::scope::Scope;
+use xingfuma_store::{connection, idempotency};
+
+use crate::clock::OFFSET_AT_MOST_MILLIS;
+use crate::{App, AppError};
+
+/// The longest sleep between two looks.
+const PAUSE_AT_MOST: Duration = Duration::from_millis(500);
+/// A lease ends by itself after this long.
+const LEASE: TimeDelta = TimeDelta::seconds(10);
+/// Rows leased at once.
+const BATCH: u64 = 200;
+/// Failures before an order is marked dead.
+const FAILURES_AT_MOST: i32 = 5;
+/// Kept answers are forgotten after this long.
+const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(48);
+/// How often the slow housekeeping is done.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Does what is due now; answers how many rows were looked at.
+    ///
+    /// # Errors
+    /// When rows cannot be leased. A row that fails by itself is noted and comes again when its lease ends.
+    pub async fn sweep_once(&self) -> Result<usize, AppError> {
+        let now = self.clock.now();
+        let leased = due::lease(&self.store, now, now + LEASE, BATCH).await?;
+        for row in &leased {
+            if let Err(error) = self.fire(row).await {
+                tracing::warn!(order = %row.order_id, kind = row.kind, %error, "what was due failed");
+                self.note_failure(row, &error).await;
+            }
+        }
+        Ok(leased.len())
+    }
+
+    async fn note_failure(&self, row: &Leased, error: &AppError) {
+        // Only a failure of ours counts, not one of the database.
+        let ours = !matches!(error, AppError::Store(xingfuma_store::StoreError::Database(_)));
+        if ours
+            && let Err(error) = due::fail(&self.store, row.order_id, &error.to_string(), FAILURES_AT_MOST).await
+        {
+            tracing::warn!(order = %row.order_id, %error, "a failure could not be noted");
+        }
+    }
+
+    async fn fire(&self, row: &Leased) -> Result<(), AppError> {
+        let scope = Scope::County(self.settings.county);
+        let Some(stored) = orders::find(self.store.pool(), &scope, row.order_id).await? else { return Ok(()) };
+        let now = self.clock.now();
+        let Some(due) = stored.order.next_due() else { return Ok(()) };
+        if due.wake_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.fire_kind(&stored, due.kind).await?;
+        Ok(())
+    }
+
+    async fn fire_kind(&self, stored: &StoredOrder, kind: DueKind) -> Result<bool, AppError> {
+        let escalate = |reason: &str| Command::Escalate { reason: reason.to_owned() };
+        let command = match kind {
+            DueKind::Dispatch => return self.dispatch_now(stored, Hat::Queue).await,
+            // Nobody accepted in time: the next team, then the station.
+            DueKind::AcceptOverdue => return self.dispatch_now(stored, Hat::Sweep).await,
+            DueKind::DispatchOverdue => escalate("规定时间内没有派出"),
+            DueKind::CompleteOverdue => escalate("超过办结时限"),
+            DueKind::AnswerOverdue => Command::Answer { answer: None },
+            DueKind::Close => Command::Close,
+        };
+        self.command_by_system(stored, Hat::Sweep, command, None).await
+    }
+
+    /// Sweeps for ever, until told to stop.
+    pub async fn run_sweep(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let pause = match self.sweep_once().await {
+                Ok(looked) if looked as u64 == BATCH => Duration::ZERO,
+                Ok(_) => self.until_next().await,
+                Err(error) => {
+                    tracing::warn!(%error, "the sweep waits for the database");
+                    PAUSE_AT_MOST
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    async fn until_next(&self) -> Duration {
+        let next = due::next_wake(self.store.pool()).await.ok().flatten();
+        let left = next.map(|at| (at - self.clock.now()).to_std().unwrap_or(Duration::from_millis(50)));
+        left.map_or(PAUSE_AT_MOST, |left| left.clamp(Duration::from_millis(5), PAUSE_AT_MOST))
+    }
+
+    /// Follows the database's clock and the directory's stamp, and forgets old answers, until told to stop.
+    pub async fn run_housekeeping(&self, mut stop: watch::Receiver<bool>) {
+        let mut rounds = 0_u32;
+        while !*stop.borrow() {
+            if let Err(error) = self.refresh_directory().await {
+                tracing::warn!(%error, "the directory was not read again");
+            }
+            if rounds % 10 == 0 {
+                self.follow_database_clock().await;
+            }
+            if rounds % 600 == 1 {
+                let before = self.clock.now() - ANSWERS_KEPT;
+                if let Err(error) = idempotency::forget(&self.store, before).await {
+                    tracing::warn!(%error, "old answers were not forgotten");
+                }
+            }
+            rounds = rounds.wrapping_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(HOUSEKEEPING_EVERY / 10) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// Reads the database's clock and sets ours by it.
+    pub async fn follow_database_clock(&self) {
+        match self.database_clock().await {
+            Ok(Some((there, took))) => self.clock.follow(there, took),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the database's clock cannot be read"),
+        }
+    }
+
+    /// The database's clock and how many milliseconds the question took; `None` on SQLite, whose clock is ours.
+    pub(crate) async fn database_clock(
+        &self,
+    ) -> Result<Option<(chrono::DateTime<chrono::Utc>, i64)>, AppError> {
+        let start = std::time::Instant::now();
+        let there = connection::clock(&self.store).await?;
+        let took = i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Ok(there.map(|there| (there, took)))
+    }
+
+    /// Whether this process can do its work: the database answers, and the clocks agree.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] says what is missing.
+    pub async fn ready(&self) -> Result<(), AppError> {
+        self.database_clock().await.map_err(|_| AppError::Unavailable("database"))?;
+        if self.clock.offset_millis().abs() > OFFSET_AT_MOST_MILLIS {
+            return Err(AppError::Unavailable("clock"));
+        }
+        Ok(())
+    }
+
+    /// Whether an order is on the board with a reason.
+    pub fn stuck_reason(stored: &StoredOrder) -> Option<&str> {
+        match &stored.order.state {
+            State::Placed { stuck, .. } => stuck.as_deref(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Texts as they come from outside: checked for length and characters that no person types, trimmed, and masked
+//! before they are stored in clear.
+
+use xingfuma_domain::masking::mask_text;
+use xingfuma_domain::phone::Phone;
+
+use crate::error::{AppError, FieldFault};
+
+/// Gathers what is wrong with the fields of one request, so that the caller learns all of it at once.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<FieldFault>);
+
+impl Fields {
+    /// Notes a fault.
+    pub fn fault(&mut self, field: &'static str, code: &'static str) {
+        self.0.push(FieldFault { field, code });
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, field: &'static str, text: &str, longest: usize) -> String {
+        let kept = self.optional(field, Some(text), longest).unwrap_or_default();
+        if kept.is_empty() && !self.0.iter().any(|fault| fault.field == field) {
+            self.fault(field, "required");
+        }
+        kept
+    }
+
+    /// A text that may be missing; blank counts as missing.
+    pub fn optional(&mut self, field: &'static str, text: Option<&str>, longest: usize) -> Option<String> {
+        let text = text?.trim();
+        if text.chars().any(is_unwelcome) {
+            self.fault(field, "control_character");
+        }
+        if text.chars().count() > longest {
+            self.fault(field, "too_long");
+        }
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A phone that may be missing.
+    pub fn phone(&mut self, field: &'static str, text: Option<&str>) -> Option<Phone> {
+        let text = self.optional(field, text, 32)?;
+        if text.chars().any(|letter| ('０'..='９').contains(&letter) || letter == '＋') {
+            self.fault(field, "phone_fullwidth");
+            return None;
+        }
+        let phone = text.parse().ok();
+        if phone.is_none() {
+            self.fault(field, "phone_invalid");
+        }
+        phone
+    }
+
+    /// The end: nothing, or all faults.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] with what was noted.
+    pub fn check(self) -> Result<(), AppError> {
+        if self.0.is_empty() { Ok(()) } else { Err(AppError::Invalid(self.0)) }
+    }
+}
+
+/// Control characters other than line ends and tabs; marks that turn the direction of writing; what Unicode calls no
+/// character.
+fn is_unwelcome(letter: char) -> bool {
+    let direction = matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let none = matches!(u32::from(letter) & 0xFFFF, 0xFFFE | 0xFFFF);
+    (letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) || direction || none
+}
+
+/// A free text as it may be stored in clear.
+pub fn masked(text: &str) -> String {
+    mask_text(text).text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(of: impl FnOnce(&mut Fields)) -> Vec<(&'static str, &'static str)> {
+        let mut fields = Fields::default();
+        of(&mut fields);
+        fields.0.iter().map(|fault| (fault.field, fault.code)).collect()
+    }
+
+    #[test]
+    fn each_bad_text_has_its_own_code() {
+        assert_eq!(faults(|f| drop(f.text("a", "  ", 9))), [("a", "required")]);
+        assert_eq!(faults(|f| drop(f.text("a", "x\0y", 9))), [("a", "control_character")]);
+        assert_eq!(faults(|f| drop(f.text("a", "abc\u{202E}", 9))), [("a", "control_character")]);
+        assert_eq!(faults(|f| drop(f.text("a", "一二三四", 3))), [("a", "too_long")]);
+        assert_eq!(faults(|f| drop(f.phone("a", Some("１３８１２３４５６７８")))), [("a", "phone_fullwidth")]);
+        assert_eq!(faults(|f| drop(f.phone("a", Some("12")))), [("a", "phone_invalid")]);
+        assert_eq!(faults(|f| drop(f.phone("a", Some("138 1234 5678")))), []);
+        assert_eq!(faults(|f| drop(f.text("a", "两行\n字", 9))), []);
+    }
+}

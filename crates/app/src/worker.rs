@@ -1,0 +1,112 @@
+//! The queue's worker: claims hints, dispatches, acknowledges after the commit.
+//!
+//! A hint is only a hint: what it says is checked against the order, and an older epoch is void. A worker that dies
+//! leaves pending hints, which another takes over after [`RECLAIM_AFTER`]. A hint whose handling fails is left pending
+//! and so comes again; after [`ATTEMPTS`] deliveries, and only while the database answers, it becomes a dead letter
+//! and the order is marked on the board.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::watch;
+use xingfuma_queue::Delivery;
+use xingfuma_store::due;
+
+use crate::{App, AppError};
+
+/// Hints taken in one read.
+const BATCH: usize = 64;
+/// Hints dispatched side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// The longest wait for a hint.
+const WAIT: Duration = Duration::from_secs(2);
+/// Hints of a worker that was silent this long are taken over.
+pub const RECLAIM_AFTER: Duration = Duration::from_secs(3);
+/// Deliveries before a hint is given up.
+pub const ATTEMPTS: u32 = 5;
+/// The pause after an error of the queue: they can come at once.
+const AFTER_ERROR: Duration = Duration::from_millis(200);
+
+impl App {
+    /// Works for ever, until told to stop; what is in hand is finished.
+    pub async fn run_worker(&self, consumer: String, stop: watch::Receiver<bool>) {
+        let claiming = self.claim_on(&consumer, stop.clone());
+        let reclaiming = self.reclaim_on(&consumer, stop);
+        tokio::join!(claiming, reclaiming);
+    }
+
+    async fn claim_on(&self, consumer: &str, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            // Dropping a claim is safe: what it had is pending, and is reclaimed.
+            let claimed = tokio::select! {
+                claimed = self.queue.claim(consumer, BATCH, WAIT) => claimed,
+                _ = stop.changed() => return,
+            };
+            match claimed {
+                Ok(deliveries) => self.handle_all(deliveries).await,
+                Err(error) => {
+                    tracing::debug!(%error, "no hints from the queue");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    async fn reclaim_on(&self, consumer: &str, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                _ = stop.changed() => return,
+            }
+            match self.queue.reclaim(consumer, RECLAIM_AFTER, BATCH).await {
+                Ok(deliveries) => self.handle_all(deliveries).await,
+                Err(error) => tracing::debug!(%error, "nothing reclaimed"),
+            }
+        }
+    }
+
+    async fn handle_all(&self, deliveries: Vec<Delivery>) {
+        let done: Vec<Delivery> = stream::iter(deliveries)
+            .map(|delivery| async move { self.handle(&delivery).await.then_some(delivery) })
+            .buffer_unordered(SIDE_BY_SIDE)
+            .filter_map(|done| async move { done })
+            .collect()
+            .await;
+        if !done.is_empty()
+            && let Err(error) = self.queue.ack(&done).await
+        {
+            // They come again, and are void then: their epoch has passed.
+            tracing::debug!(%error, "hints were not acknowledged");
+        }
+    }
+
+    /// Dispatches one hint; answers whether it may be acknowledged.
+    async fn handle(&self, delivery: &Delivery) -> bool {
+        let hint = delivery.hint;
+        match self.dispatch_waiting(hint.order_id, hint.epoch).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(order = %hint.order_id, attempt = delivery.attempt, %error, "a dispatch failed");
+                if delivery.attempt >= ATTEMPTS {
+                    self.give_up(delivery, &error).await;
+                }
+                false
+            }
+        }
+    }
+
+    async fn give_up(&self, delivery: &Delivery, error: &AppError) {
+        if self.database_clock().await.is_err() {
+            return;
+        }
+        let reason = error.to_string();
+        let order = delivery.hint.order_id;
+        if let Err(error) = due::fail(&self.store, order, &reason, 1).await {
+            tracing::warn!(%order, %error, "an order could not be marked dead");
+            return;
+        }
+        if let Err(error) = self.queue.bury(delivery, &reason).await {
+            tracing::warn!(%order, %error, "a dead letter could not be put aside");
+        }
+    }
+}

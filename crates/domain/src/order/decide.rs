@@ -1,0 +1,553 @@
+//! `decide(order, command, by, context)`: which events follow from a command, or why it is refused.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::event::Event;
+use super::moves::{Hat, Hats, Verb, legal};
+use super::state::{Assignment, Completion, Engagement, Offer, Order, Rating, State, Status};
+use super::{AFTERCARE_SECONDS, REOPENINGS_AT_MOST, URGE_EVERY_SECONDS, WAITING_SECONDS};
+use crate::area::Level;
+use crate::deadline::{self, Calendar, Limit, QuietHours};
+
+/// Longest service that one completion may claim, in minutes.
+pub const MINUTES_AT_MOST: i64 = 24 * 60;
+
+/// What every decision needs from outside: the moment, and how time runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The moment.
+    pub now: DateTime<Utc>,
+    /// The working calendar.
+    pub calendar: &'a Calendar,
+    /// When nobody should be disturbed.
+    pub quiet: &'a QuietHours,
+}
+
+impl Context<'_> {
+    /// The moment `seconds` of the order's own pace from now.
+    pub fn after(&self, order: &Order, seconds: i64) -> DateTime<Utc> {
+        self.after_at(order.urgency(), seconds)
+    }
+
+    /// The moment `seconds` from now at an urgency's pace.
+    pub fn after_at(&self, urgency: deadline::Urgency, seconds: i64) -> DateTime<Utc> {
+        deadline::add(self.now, Limit { seconds, pace: urgency.pace() }, self.calendar, self.quiet)
+    }
+}
+
+/// Who does something, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct By {
+    /// The person; absent for the queue and the sweep.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub person: Option<Uuid>,
+    /// In which hat.
+    pub hat: Hat,
+}
+
+impl By {
+    /// Time passing.
+    pub const SWEEP: By = By { person: None, hat: Hat::Sweep };
+    /// The dispatch queue's worker.
+    pub const QUEUE: By = By { person: None, hat: Hat::Queue };
+}
+
+/// A command to an order that exists. Free text is masked already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// 派: offer it to this team, or to this volunteer of it.
+    Dispatch {
+        /// To whom.
+        to: Assignment,
+        /// Why; required from a dispatcher.
+        reason: Option<String>,
+    },
+    /// 派, when the policy found no team.
+    DispatchFailed {
+        /// Why, in words.
+        reason: String,
+    },
+    /// 接
+    Accept,
+    /// 退单
+    Decline {
+        /// Why; required once accepted.
+        reason: Option<String>,
+        /// The leader speaks for the team.
+        whole_team: bool,
+        /// Other members who could still take the offer.
+        others_left: bool,
+    },
+    /// 转单
+    HandOver {
+        /// To whom.
+        to: Assignment,
+        /// Why.
+        reason: String,
+    },
+    /// The volunteer is there.
+    Arrive {
+        /// How that was shown.
+        proof: Option<String>,
+    },
+    /// Done.
+    Complete {
+        /// What was done.
+        summary: String,
+        /// Minutes of service, without travel: 1 to [`MINUTES_AT_MOST`].
+        minutes: i64,
+    },
+    /// Ask the resident.
+    Wait {
+        /// What is asked.
+        question: String,
+    },
+    /// Go on.
+    Answer {
+        /// The answer; absent when the time ran out.
+        answer: Option<String>,
+    },
+    /// 评
+    Rate {
+        /// 1 to 5.
+        stars: u8,
+        /// Whether the matter is solved.
+        solved: bool,
+        /// Chosen words.
+        tags: Vec<String>,
+        /// Free words.
+        comment: Option<String>,
+    },
+    /// 返工
+    Reopen {
+        /// Why.
+        reason: String,
+    },
+    /// Call off.
+    Cancel {
+        /// Why; required from a dispatcher, and from the resident once accepted.
+        reason: Option<String>,
+    },
+    /// The end.
+    Close,
+    /// Up a level.
+    Escalate {
+        /// Why.
+        reason: String,
+    },
+    /// 催单
+    Urge,
+    /// 晒: a post was published.
+    Show {
+        /// The post.
+        post: Uuid,
+    },
+    /// The post was taken back.
+    Unshow {
+        /// The post.
+        post: Uuid,
+    },
+}
+
+impl Command {
+    /// The row of the table that governs it. Publishing and taking back are governed by the post's own consents.
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Command::Dispatch { .. } | Command::DispatchFailed { .. } => Verb::Dispatch,
+            Command::Accept => Verb::Accept,
+            Command::Decline { .. } => Verb::Decline,
+            Command::HandOver { .. } => Verb::HandOver,
+            Command::Arrive { .. } => Verb::Arrive,
+            Command::Complete { .. } => Verb::Complete,
+            Command::Wait { .. } => Verb::Wait,
+            Command::Answer { .. } => Verb::Answer,
+            Command::Rate { .. } => Verb::Rate,
+            Command::Reopen { .. } => Verb::Reopen,
+            Command::Cancel { .. } => Verb::Cancel,
+            Command::Close => Verb::Close,
+            Command::Escalate { .. } => Verb::Escalate,
+            Command::Urge => Verb::Urge,
+            Command::Show { .. } | Command::Unshow { .. } => Verb::Show,
+        }
+    }
+}
+
+/// Why a command is refused. The API maps each to one problem (docs/errors.md).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The table has no such move from this state.
+    #[error("{verb:?} is not possible while {status:?}")]
+    Illegal {
+        /// The command.
+        verb: Verb,
+        /// Where the order stands.
+        status: Status,
+    },
+    /// Somebody else was faster.
+    #[error("somebody else has it; it is {status:?} now")]
+    Taken {
+        /// Where the order stands.
+        status: Status,
+    },
+    /// The caller may see it but not do this.
+    #[error("not yours to do")]
+    NotYours,
+    /// Nobody serves his own order.
+    #[error("own order")]
+    OwnOrder,
+    /// The member already declined this offer.
+    #[error("already declined")]
+    AlreadyDeclined,
+    /// A reason is required here.
+    #[error("a reason is required")]
+    ReasonRequired,
+    /// The category asks for an arrival first.
+    #[error("arrive first")]
+    ArrivalRequired,
+    /// The time for it is over.
+    #[error("too late for {verb:?}")]
+    TooLate {
+        /// The command.
+        verb: Verb,
+    },
+    /// It was reopened as often as possible.
+    #[error("reopened {REOPENINGS_AT_MOST} times already")]
+    ReopenedTooOften,
+    /// Not yet again.
+    #[error("not again before {retry_at}")]
+    TooSoon {
+        /// When it is possible again.
+        retry_at: DateTime<Utc>,
+    },
+    /// It is at the county already.
+    #[error("there is no higher level")]
+    TopLevel,
+    /// A number is out of its range.
+    #[error("{field} is out of range")]
+    OutOfRange {
+        /// The field's name.
+        field: &'static str,
+    },
+}
+
+/// Whether time and the order's own facts allow the command; the state itself is the table's business.
+///
+/// # Errors
+/// The refusal that the command would meet.
+pub fn feasible(
+    order: &Order,
+    verb: Verb,
+    hat: Hat,
+    who: Option<Uuid>,
+    context: &Context<'_>,
+) -> Result<(), Refusal> {
+    match verb {
+        Verb::Accept => may_accept(order, who),
+        Verb::Decline if hat == Hat::Offered => may_decline(order, who),
+        Verb::Complete if order.placed.needs_arrival && order.status() == Status::Accepted => {
+            Err(Refusal::ArrivalRequired)
+        }
+        Verb::Reopen => may_reopen(order, context.now),
+        Verb::Rate if aftercare_over(order, context.now) => Err(Refusal::TooLate { verb }),
+        Verb::Close if !aftercare_over(order, context.now) => {
+            Err(Refusal::Illegal { verb, status: order.status() })
+        }
+        Verb::Escalate if order.level.up().is_none() && !tells_overdue(order, hat, context.now) => {
+            Err(Refusal::TopLevel)
+        }
+        Verb::Urge => may_urge(order, context.now),
+        _ => Ok(()),
+    }
+}
+
+fn may_accept(order: &Order, who: Option<Uuid>) -> Result<(), Refusal> {
+    let State::Dispatched { offer } = &order.state else { return Ok(()) };
+    if who == Some(order.placed.requester) {
+        return Err(Refusal::OwnOrder);
+    }
+    if offer.to.volunteer.is_some() && offer.to.volunteer != who {
+        return Err(Refusal::Taken { status: order.status() });
+    }
+    Ok(())
+}
+
+fn may_decline(order: &Order, who: Option<Uuid>) -> Result<(), Refusal> {
+    let State::Dispatched { offer } = &order.state else { return Ok(()) };
+    if offer.to.volunteer.is_some() && offer.to.volunteer != who {
+        return Err(Refusal::NotYours);
+    }
+    match who {
+        Some(person) if offer.declined.contains(&person) => Err(Refusal::AlreadyDeclined),
+        _ => Ok(()),
+    }
+}
+
+fn aftercare_over(order: &Order, now: DateTime<Utc>) -> bool {
+    order.completion().is_some_and(|done| now >= done.completed_at + TimeDelta::seconds(AFTERCARE_SECONDS))
+}
+
+fn may_reopen(order: &Order, now: DateTime<Utc>) -> Result<(), Refusal> {
+    if aftercare_over(order, now) {
+        return Err(Refusal::TooLate { verb: Verb::Reopen });
+    }
+    if order.reopened >= REOPENINGS_AT_MOST {
+        return Err(Refusal::ReopenedTooOften);
+    }
+    Ok(())
+}
+
+/// There is nothing above the county, yet a broken promise is told there once: refused, it would fall due for ever.
+fn tells_overdue(order: &Order, hat: Hat, now: DateTime<Utc>) -> bool {
+    let (State::Accepted { engagement } | State::InService { engagement }) = &order.state else {
+        return false;
+    };
+    hat == Hat::Sweep && !engagement.overdue_told && engagement.complete_by <= now
+}
+
+fn may_urge(order: &Order, now: DateTime<Utc>) -> Result<(), Refusal> {
+    match order.urged_at.map(|last| last + TimeDelta::seconds(URGE_EVERY_SECONDS)) {
+        Some(retry_at) if now < retry_at => Err(Refusal::TooSoon { retry_at }),
+        _ => Ok(()),
+    }
+}
+
+/// Which events follow from a command.
+///
+/// `hats` is all that the caller is to this order; the answer's [`By`] says in which of them it was done.
+///
+/// # Errors
+/// A [`Refusal`]; nothing has changed then.
+pub fn decide(
+    order: &Order,
+    command: Command,
+    person: Option<Uuid>,
+    hats: Hats,
+    context: &Context<'_>,
+) -> Result<(By, Vec<Event>), Refusal> {
+    let verb = command.verb();
+    let status = order.status();
+    if let Command::Show { post } | Command::Unshow { post } = &command {
+        return decide_show(order, &command, *post, person, hats);
+    }
+    let Some((_, mut hat)) = legal(verb, status, hats) else {
+        return Err(refuse_illegal(order, verb, hats));
+    };
+    if let Command::Decline { whole_team: false, .. } = command {
+        // A leader may also decline for himself alone, as a member like any other.
+        if hat == Hat::Leader && hats.has(Hat::Offered) {
+            hat = Hat::Offered;
+        }
+    }
+    feasible(order, verb, hat, person, context)?;
+    let by = By { person, hat };
+    Ok((by, events_of(order, command, by, context)?))
+}
+
+fn refuse_illegal(order: &Order, verb: Verb, hats: Hats) -> Refusal {
+    let status = order.status();
+    let anybody = Hat::ALL.into_iter().collect::<Hats>();
+    if !super::moves::ever(verb, hats) {
+        return Refusal::NotYours;
+    }
+    if verb == Verb::Accept && matches!(status, Status::Accepted | Status::InService | Status::Waiting) {
+        return Refusal::Taken { status };
+    }
+    match legal(verb, status, anybody) {
+        // The move exists, but for somebody else.
+        Some(_) => Refusal::NotYours,
+        None => Refusal::Illegal { verb, status },
+    }
+}
+
+fn decide_show(
+    order: &Order,
+    command: &Command,
+    post: Uuid,
+    person: Option<Uuid>,
+    hats: Hats,
+) -> Result<(By, Vec<Event>), Refusal> {
+    let among = [Hat::Requester, Hat::Worker, Hat::Dispatcher, Hat::Sweep];
+    let hat = hats.first_of(&among).ok_or(Refusal::NotYours)?;
+    let by = By { person, hat };
+    match command {
+        Command::Show { .. } if order.completion().is_none() => {
+            Err(Refusal::Illegal { verb: Verb::Show, status: order.status() })
+        }
+        Command::Show { .. } => Ok((by, vec![Event::Shown { post }])),
+        _ => Ok((by, vec![Event::Unshown { post }])),
+    }
+}
+
+fn events_of(order: &Order, command: Command, by: By, context: &Context<'_>) -> Result<Vec<Event>, Refusal> {
+    let event = match command {
+        Command::Dispatch { to, reason } => dispatched(order, to, reason, by, context)?,
+        // That no team is left is the policy's word; a dispatcher names one or waits.
+        Command::DispatchFailed { .. } if by.hat == Hat::Dispatcher => return Err(Refusal::NotYours),
+        Command::DispatchFailed { reason } => {
+            let level = order.level.up().unwrap_or(Level::County);
+            Event::NoTeamLeft { reason, level, dispatch_by: context.after(order, order.limits().dispatch) }
+        }
+        Command::Accept => accepted(order, by, context)?,
+        Command::Decline { reason, whole_team, others_left } => {
+            declined(order, reason, whole_team, others_left, by, context)?
+        }
+        Command::HandOver { to, reason } => handed_over(order, to, reason, context)?,
+        Command::Arrive { proof } => Event::Arrived { proof },
+        Command::Complete { summary, minutes } => completed(order, summary, minutes, context)?,
+        Command::Wait { question } => {
+            Event::WaitStarted { question, until: context.now + TimeDelta::seconds(WAITING_SECONDS) }
+        }
+        Command::Answer { answer } => answered(order, answer, context)?,
+        Command::Rate { stars, solved, tags, comment } => rated(stars, solved, tags, comment, context)?,
+        Command::Reopen { reason } => {
+            Event::Reopened { reason, dispatch_by: context.after(order, order.limits().dispatch) }
+        }
+        Command::Cancel { reason } => cancelled(order, reason, by)?,
+        Command::Close => Event::Closed,
+        Command::Escalate { reason } => escalated(order, reason, context),
+        Command::Urge => Event::Urged,
+        Command::Show { post } => Event::Shown { post },
+        Command::Unshow { post } => Event::Unshown { post },
+    };
+    Ok(vec![event])
+}
+
+fn dispatched(
+    order: &Order,
+    to: Assignment,
+    reason: Option<String>,
+    by: By,
+    context: &Context<'_>,
+) -> Result<Event, Refusal> {
+    if by.hat == Hat::Dispatcher && reason.is_none() {
+        return Err(Refusal::ReasonRequired);
+    }
+    if to.volunteer == Some(order.placed.requester) {
+        return Err(Refusal::OwnOrder);
+    }
+    let accept_by = context.after(order, order.limits().accept);
+    Ok(Event::Dispatched { to, accept_by, complete_by: None, reason })
+}
+
+fn accepted(order: &Order, by: By, context: &Context<'_>) -> Result<Event, Refusal> {
+    let (State::Dispatched { offer }, Some(volunteer)) = (&order.state, by.person) else {
+        return Err(Refusal::NotYours);
+    };
+    let limits = order.limits();
+    let engagement = Engagement {
+        team: offer.to.team,
+        volunteer,
+        accepted_at: context.now,
+        arrive_by: limits.arrive.map(|seconds| context.after(order, seconds)),
+        arrived_at: None,
+        complete_by: offer.complete_by.unwrap_or_else(|| context.after(order, limits.complete)),
+        overdue_told: offer.overdue_told,
+    };
+    Ok(Event::Accepted { engagement })
+}
+
+fn declined(
+    order: &Order,
+    reason: Option<String>,
+    whole_team: bool,
+    others_left: bool,
+    by: By,
+    context: &Context<'_>,
+) -> Result<Event, Refusal> {
+    let person = by.person.ok_or(Refusal::NotYours)?;
+    let again = || context.after(order, order.limits().dispatch);
+    match &order.state {
+        State::Dispatched { offer } => {
+            let whole_team = whole_team && by.hat == Hat::Leader;
+            let offer_stands = others_left && !whole_team && offer.to.volunteer.is_none();
+            let returned_by = (!offer_stands).then(again);
+            Ok(Event::Declined { by: person, whole_team, reason, returned_by })
+        }
+        _ if reason.is_none() => Err(Refusal::ReasonRequired),
+        _ => Ok(Event::Declined { by: person, whole_team: false, reason, returned_by: Some(again()) }),
+    }
+}
+
+fn handed_over(
+    order: &Order,
+    to: Assignment,
+    reason: String,
+    context: &Context<'_>,
+) -> Result<Event, Refusal> {
+    let promise = order.engagement().ok_or(Refusal::NotYours)?;
+    if to.volunteer == Some(order.placed.requester) {
+        return Err(Refusal::OwnOrder);
+    }
+    if to.volunteer.is_none() || to.volunteer == Some(promise.volunteer) {
+        return Err(Refusal::OutOfRange { field: "volunteerId" });
+    }
+    Ok(Event::Dispatched {
+        to,
+        accept_by: context.after(order, order.limits().accept),
+        complete_by: Some(promise.complete_by),
+        reason: Some(reason),
+    })
+}
+
+fn completed(order: &Order, summary: String, minutes: i64, context: &Context<'_>) -> Result<Event, Refusal> {
+    if !(1..=MINUTES_AT_MOST).contains(&minutes) {
+        return Err(Refusal::OutOfRange { field: "minutes" });
+    }
+    let engagement = order.engagement().ok_or(Refusal::NotYours)?.clone();
+    let on_time = context.now <= engagement.complete_by;
+    Ok(Event::Completed {
+        completion: Completion { engagement, completed_at: context.now, on_time, minutes, summary },
+    })
+}
+
+fn answered(order: &Order, answer: Option<String>, context: &Context<'_>) -> Result<Event, Refusal> {
+    let State::Waiting { engagement, since, .. } = &order.state else {
+        return Err(Refusal::NotYours);
+    };
+    let moved = |due: DateTime<Utc>| {
+        deadline::resume(due, *since, context.now, order.urgency().pace(), context.calendar, context.quiet)
+    };
+    Ok(Event::Answered {
+        answer,
+        arrive_by: engagement.arrive_by.map(moved),
+        complete_by: moved(engagement.complete_by),
+    })
+}
+
+fn rated(
+    stars: u8,
+    solved: bool,
+    tags: Vec<String>,
+    comment: Option<String>,
+    context: &Context<'_>,
+) -> Result<Event, Refusal> {
+    if !(1..=5).contains(&stars) {
+        return Err(Refusal::OutOfRange { field: "stars" });
+    }
+    Ok(Event::Rated { rating: Rating { stars, solved, tags, comment, rated_at: context.now } })
+}
+
+fn cancelled(order: &Order, reason: Option<String>, by: By) -> Result<Event, Refusal> {
+    let promised = matches!(order.status(), Status::Accepted | Status::InService | Status::Waiting);
+    if reason.is_none() && (by.hat == Hat::Dispatcher || promised) {
+        return Err(Refusal::ReasonRequired);
+    }
+    Ok(Event::Cancelled { reason })
+}
+
+/// [`feasible`] has made sure that there is a level above, or that the county itself is to be told.
+fn escalated(order: &Order, reason: String, context: &Context<'_>) -> Event {
+    let level = order.level.up().unwrap_or(Level::County);
+    let dispatch_by =
+        matches!(order.state, State::Placed { .. }).then(|| context.after(order, order.limits().dispatch));
+    Event::Escalated { level, reason, dispatch_by }
+}
+
+/// Whether an offer may still be taken by this person.
+pub fn may_take(offer: &Offer, person: Uuid) -> bool {
+    offer.to.volunteer.is_none_or(|named| named == person) && !offer.declined.contains(&person)
+}

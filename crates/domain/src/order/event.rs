@@ -1,0 +1,196 @@
+//! What happened to an order. Events are appended and never edited; the timeline and the row are both made of them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::decide::By;
+use super::state::{Assignment, Channel, Completion, Engagement, Kind, Rating};
+use crate::area::{AreaCode, Level};
+use crate::deadline::{TimeLimits, Urgency};
+
+/// What is fixed when an order is placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    /// Service or report.
+    pub kind: Kind,
+    /// The category's code.
+    pub category: String,
+    /// The skill that the category asks for.
+    pub skill: String,
+    /// The volunteer has to arrive before he completes.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub needs_arrival: bool,
+    /// Where help is needed.
+    pub area: AreaCode,
+    /// How pressing.
+    pub urgency: Urgency,
+    /// How it came in.
+    pub channel: Channel,
+    /// The resident for whom it is.
+    pub requester: Uuid,
+    /// Who entered it.
+    pub placed_by: Uuid,
+    /// The time limits at that moment.
+    pub limits: TimeLimits,
+    /// Until when a team should have it.
+    pub dispatch_by: DateTime<Utc>,
+}
+
+/// One event of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// 点: it was placed.
+    Placed(Placed),
+    /// 派: it was offered (also when it was handed over).
+    Dispatched {
+        /// To whom.
+        to: Assignment,
+        /// Until when it may be accepted.
+        accept_by: DateTime<Utc>,
+        /// A completion clock that runs on.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        complete_by: Option<DateTime<Utc>>,
+        /// Why, in words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// No team is left: it stands on the board, one level up.
+    NoTeamLeft {
+        /// Why, in words.
+        reason: String,
+        /// The level that has it now.
+        level: Level,
+        /// Until when that level should have found a team.
+        dispatch_by: DateTime<Utc>,
+    },
+    /// 接: a volunteer promised to come.
+    Accepted {
+        /// The promise.
+        engagement: Engagement,
+    },
+    /// A volunteer, or the leader for his team, said no.
+    Declined {
+        /// Who.
+        by: Uuid,
+        /// For the whole team.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        whole_team: bool,
+        /// Why, if he says so; free before accepting.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+        /// Set when nobody holds the offer any more: until when the next team should have it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        returned_by: Option<DateTime<Utc>>,
+    },
+    /// The volunteer is there.
+    Arrived {
+        /// How it was shown: by the sign, a badge, or his word.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        proof: Option<String>,
+    },
+    /// Done.
+    Completed {
+        /// The promise kept.
+        completion: Completion,
+    },
+    /// The resident was asked something; clocks stand still.
+    WaitStarted {
+        /// The question.
+        question: String,
+        /// When work goes on without an answer.
+        until: DateTime<Utc>,
+    },
+    /// Work goes on, with an answer or without.
+    Answered {
+        /// The answer; absent when the time ran out.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        answer: Option<String>,
+        /// The arrival clock, moved by the pause.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        arrive_by: Option<DateTime<Utc>>,
+        /// The completion clock, moved by the pause.
+        complete_by: DateTime<Utc>,
+    },
+    /// 评: the resident rated it.
+    Rated {
+        /// What he thought.
+        rating: Rating,
+    },
+    /// Not solved: it starts again, with fresh clocks.
+    Reopened {
+        /// Why.
+        reason: String,
+        /// Until when a team should have it.
+        dispatch_by: DateTime<Utc>,
+    },
+    /// Called off.
+    Cancelled {
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// The time for rating and reopening is over.
+    Closed,
+    /// It went up a level.
+    Escalated {
+        /// The level that has it now.
+        level: Level,
+        /// Why.
+        reason: String,
+        /// For an order without a team: until when that level should have found one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        dispatch_by: Option<DateTime<Utc>>,
+    },
+    /// The resident asked where it is.
+    Urged,
+    /// 晒: a post of it was published.
+    Shown {
+        /// The post.
+        post: Uuid,
+    },
+    /// The post was taken back.
+    Unshown {
+        /// The post.
+        post: Uuid,
+    },
+}
+
+impl Event {
+    /// The name in JSON and in the database.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Placed(_) => "placed",
+            Event::Dispatched { .. } => "dispatched",
+            Event::NoTeamLeft { .. } => "no_team_left",
+            Event::Accepted { .. } => "accepted",
+            Event::Declined { .. } => "declined",
+            Event::Arrived { .. } => "arrived",
+            Event::Completed { .. } => "completed",
+            Event::WaitStarted { .. } => "wait_started",
+            Event::Answered { .. } => "answered",
+            Event::Rated { .. } => "rated",
+            Event::Reopened { .. } => "reopened",
+            Event::Cancelled { .. } => "cancelled",
+            Event::Closed => "closed",
+            Event::Escalated { .. } => "escalated",
+            Event::Urged => "urged",
+            Event::Shown { .. } => "shown",
+            Event::Unshown { .. } => "unshown",
+        }
+    }
+}
+
+/// An event with its moment and its author.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Who did it, and as what.
+    pub by: By,
+    /// What happened.
+    pub event: Event,
+}

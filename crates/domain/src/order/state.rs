@@ -1,0 +1,620 @@
+//! What an order is. A state carries its own facts.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::event::{Event, Placed, Record};
+use super::{AFTERCARE_SECONDS, HINT_GRACE_SECONDS};
+use crate::area::{AreaCode, Level};
+use crate::deadline::{TimeLimits, Urgency};
+
+/// What is asked for: help (`service`) or that something be put right (`report`, 问题上报).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody needs help.
+    Service,
+    /// A hazard, dispute or complaint.
+    Report,
+}
+
+/// The way an order came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// By the sign in a grid.
+    Scan,
+    /// In the mini-program, with a chosen area.
+    App,
+    /// Entered by an operator for a caller.
+    Hotline,
+    /// By a volunteer on patrol.
+    Patrol,
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waits to be dispatched.
+    Placed,
+    /// Offered to a team or to one of its volunteers.
+    Dispatched,
+    /// A volunteer promised to come.
+    Accepted,
+    /// The volunteer is there.
+    InService,
+    /// Waits for the resident's answer; clocks stand still.
+    Waiting,
+    /// Done; to be rated.
+    Completed,
+    /// Rated; may be reopened for a while.
+    Rated,
+    /// Over.
+    Closed,
+    /// Called off.
+    Cancelled,
+    /// Follows another order.
+    Merged,
+}
+
+impl Status {
+    /// Every status, in the order of the life.
+    pub const ALL: [Status; 10] = [
+        Status::Placed,
+        Status::Dispatched,
+        Status::Accepted,
+        Status::InService,
+        Status::Waiting,
+        Status::Completed,
+        Status::Rated,
+        Status::Closed,
+        Status::Cancelled,
+        Status::Merged,
+    ];
+
+    /// The name in JSON and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Placed => "placed",
+            Status::Dispatched => "dispatched",
+            Status::Accepted => "accepted",
+            Status::InService => "in_service",
+            Status::Waiting => "waiting",
+            Status::Completed => "completed",
+            Status::Rated => "rated",
+            Status::Closed => "closed",
+            Status::Cancelled => "cancelled",
+            Status::Merged => "merged",
+        }
+    }
+
+    /// Work is still owed: not completed and not ended.
+    pub const fn is_open(self) -> bool {
+        matches!(
+            self,
+            Status::Placed | Status::Dispatched | Status::Accepted | Status::InService | Status::Waiting
+        )
+    }
+}
+
+/// The last of the five steps done (点派接评晒).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Step {
+    /// 点: placed.
+    #[serde(rename = "点")]
+    Place,
+    /// 派: dispatched.
+    #[serde(rename = "派")]
+    Dispatch,
+    /// 接: accepted, in service, waiting, completed.
+    #[serde(rename = "接")]
+    Accept,
+    /// 评: rated, closed.
+    #[serde(rename = "评")]
+    Rate,
+    /// 晒: with a published post.
+    #[serde(rename = "晒")]
+    Show,
+}
+
+/// Who holds an offer: a whole team, or one named volunteer of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// The team.
+    pub team: Uuid,
+    /// The named volunteer; absent where the whole team may take it (抢单).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub volunteer: Option<Uuid>,
+}
+
+/// An open offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// To whom.
+    #[serde(flatten)]
+    pub to: Assignment,
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// Until when it may be accepted before it goes elsewhere.
+    pub accept_by: DateTime<Utc>,
+    /// The completion clock of a promise that was handed over: it runs on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub complete_by: Option<DateTime<Utc>>,
+    /// The breach of that `complete_by` was told upwards before the hand-over.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub overdue_told: bool,
+    /// Members who said no to this offer; it stands for the others.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub declined: Vec<Uuid>,
+}
+
+/// A promise: one volunteer of one team is on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Engagement {
+    /// The team.
+    pub team: Uuid,
+    /// The volunteer.
+    pub volunteer: Uuid,
+    /// When he accepted.
+    pub accepted_at: DateTime<Utc>,
+    /// When he should be there, where the urgency has such a limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arrive_by: Option<DateTime<Utc>>,
+    /// When he was there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arrived_at: Option<DateTime<Utc>>,
+    /// When it should be done.
+    pub complete_by: DateTime<Utc>,
+    /// The breach of `complete_by` was told upwards.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub overdue_told: bool,
+}
+
+/// A promise kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Completion {
+    /// Who did it, and by which clock.
+    #[serde(flatten)]
+    pub engagement: Engagement,
+    /// When.
+    pub completed_at: DateTime<Utc>,
+    /// Not after `complete_by`.
+    pub on_time: bool,
+    /// Minutes of service, without travel.
+    pub minutes: i64,
+    /// What was done, masked.
+    pub summary: String,
+}
+
+/// What the resident thought of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rating {
+    /// 1 to 5.
+    pub stars: u8,
+    /// Whether the matter is solved.
+    pub solved: bool,
+    /// Chosen words.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tags: Vec<String>,
+    /// Free words, masked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comment: Option<String>,
+    /// When.
+    pub rated_at: DateTime<Utc>,
+}
+
+/// Where an order stands, with the facts that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum State {
+    /// Waits to be dispatched.
+    Placed {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Until when a team should have it.
+        dispatch_by: DateTime<Utc>,
+        /// Why no team can be found; such an order stands on the board.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        stuck: Option<String>,
+    },
+    /// Offered.
+    Dispatched {
+        /// The offer.
+        #[serde(flatten)]
+        offer: Offer,
+    },
+    /// Promised.
+    Accepted {
+        /// The promise.
+        #[serde(flatten)]
+        engagement: Engagement,
+    },
+    /// Being done.
+    InService {
+        /// The promise.
+        #[serde(flatten)]
+        engagement: Engagement,
+    },
+    /// Waits for the resident.
+    Waiting {
+        /// The promise, whose clocks stand still.
+        #[serde(flatten)]
+        engagement: Engagement,
+        /// Since when.
+        since: DateTime<Utc>,
+        /// When the sweep goes back to the state before.
+        until: DateTime<Utc>,
+        /// What is asked, masked.
+        question: String,
+    },
+    /// Done.
+    Completed {
+        /// The promise kept.
+        #[serde(flatten)]
+        completion: Completion,
+    },
+    /// Rated.
+    Rated {
+        /// The promise kept.
+        #[serde(flatten)]
+        completion: Completion,
+        /// What the resident thought.
+        rating: Rating,
+    },
+    /// Over.
+    Closed {
+        /// The promise kept.
+        #[serde(flatten)]
+        completion: Completion,
+        /// What the resident thought; absent counts as *unrated*, never as satisfied.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rating: Option<Rating>,
+        /// When.
+        closed_at: DateTime<Utc>,
+    },
+    /// Called off.
+    Cancelled {
+        /// When.
+        cancelled_at: DateTime<Utc>,
+        /// Why, masked.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+        /// Who was engaged at that moment.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        released: Option<Assignment>,
+    },
+    /// Follows another order.
+    Merged {
+        /// The order that leads.
+        into: Uuid,
+        /// When.
+        merged_at: DateTime<Utc>,
+    },
+}
+
+/// Why an order wakes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DueKind {
+    /// It waits for a team: the queue's hint may be lost.
+    Dispatch,
+    /// No team was found in time: it goes up a level.
+    DispatchOverdue,
+    /// Nobody accepted in time.
+    AcceptOverdue,
+    /// It should be done by now.
+    CompleteOverdue,
+    /// The resident did not answer.
+    AnswerOverdue,
+    /// The time for rating and reopening is over.
+    Close,
+}
+
+impl DueKind {
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DueKind::Dispatch => "dispatch",
+            DueKind::DispatchOverdue => "dispatch_overdue",
+            DueKind::AcceptOverdue => "accept_overdue",
+            DueKind::CompleteOverdue => "complete_overdue",
+            DueKind::AnswerOverdue => "answer_overdue",
+            DueKind::Close => "close",
+        }
+    }
+}
+
+/// The one thing that is due next for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// What.
+    pub kind: DueKind,
+    /// When; absent where it waits for people alone.
+    pub wake_at: Option<DateTime<Utc>>,
+}
+
+/// An order (服务单) with all that its next decision rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// The id (UUIDv7).
+    pub id: Uuid,
+    /// What never changes after placing.
+    pub placed: Placed,
+    /// When it was placed.
+    pub placed_at: DateTime<Utc>,
+    /// Where it stands.
+    pub state: State,
+    /// Counts events; every change is guarded by it.
+    pub version: i64,
+    /// Counts dispatches; fences late writes of an earlier one.
+    pub epoch: i64,
+    /// How far up it has climbed.
+    pub level: Level,
+    /// Teams that were asked since it was placed or reopened, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub asked: Vec<Uuid>,
+    /// Teams that were ever asked before the last reopening: they keep a masked view.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub asked_before: Vec<Uuid>,
+    /// How often it was reopened.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub reopened: u32,
+    /// When the resident last urged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub urged_at: Option<DateTime<Utc>>,
+    /// A post of it is published.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub shown: bool,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Order {
+    /// Builds an order from its first event.
+    ///
+    /// # Panics
+    /// Never; a first record that is not `Placed` gives `None`.
+    pub fn from_first(id: Uuid, record: &Record) -> Option<Order> {
+        let Event::Placed(placed) = &record.event else { return None };
+        Some(Order {
+            id,
+            placed_at: record.at,
+            state: State::Placed { since: record.at, dispatch_by: placed.dispatch_by, stuck: None },
+            version: 1,
+            epoch: 0,
+            level: placed.area.level(),
+            asked: Vec::new(),
+            asked_before: Vec::new(),
+            reopened: 0,
+            urged_at: None,
+            shown: false,
+            placed: placed.clone(),
+        })
+    }
+
+    /// Rebuilds an order from all its records; `None` where the first is not `Placed`.
+    pub fn fold(id: Uuid, records: &[Record]) -> Option<Order> {
+        let (first, rest) = records.split_first()?;
+        let mut order = Order::from_first(id, first)?;
+        for record in rest {
+            order.apply(record);
+        }
+        Some(order)
+    }
+
+    /// Where it stands, without facts.
+    pub fn status(&self) -> Status {
+        match self.state {
+            State::Placed { .. } => Status::Placed,
+            State::Dispatched { .. } => Status::Dispatched,
+            State::Accepted { .. } => Status::Accepted,
+            State::InService { .. } => Status::InService,
+            State::Waiting { .. } => Status::Waiting,
+            State::Completed { .. } => Status::Completed,
+            State::Rated { .. } => Status::Rated,
+            State::Closed { .. } => Status::Closed,
+            State::Cancelled { .. } => Status::Cancelled,
+            State::Merged { .. } => Status::Merged,
+        }
+    }
+
+    /// The last of the five steps done.
+    pub fn step(&self) -> Step {
+        if self.shown {
+            return Step::Show;
+        }
+        match &self.state {
+            State::Placed { .. } | State::Merged { .. } => Step::Place,
+            State::Dispatched { .. } => Step::Dispatch,
+            State::Accepted { .. }
+            | State::InService { .. }
+            | State::Waiting { .. }
+            | State::Completed { .. } => Step::Accept,
+            State::Rated { .. } | State::Closed { .. } => Step::Rate,
+            State::Cancelled { released: None, .. } => Step::Place,
+            State::Cancelled { released: Some(Assignment { volunteer: None, .. }), .. } => Step::Dispatch,
+            State::Cancelled { .. } => Step::Accept,
+        }
+    }
+
+    /// The county it belongs to.
+    pub fn county(&self) -> AreaCode {
+        self.placed.area.county()
+    }
+
+    /// The promise, kept or not, while there is one.
+    pub fn engagement(&self) -> Option<&Engagement> {
+        match &self.state {
+            State::Accepted { engagement }
+            | State::InService { engagement }
+            | State::Waiting { engagement, .. } => Some(engagement),
+            _ => self.completion().map(|completion| &completion.engagement),
+        }
+    }
+
+    /// The last completion, unless the order was reopened.
+    pub fn completion(&self) -> Option<&Completion> {
+        match &self.state {
+            State::Completed { completion }
+            | State::Rated { completion, .. }
+            | State::Closed { completion, .. } => Some(completion),
+            _ => None,
+        }
+    }
+
+    /// The rating of the last completion.
+    pub fn rating(&self) -> Option<&Rating> {
+        match &self.state {
+            State::Rated { rating, .. } => Some(rating),
+            State::Closed { rating, .. } => rating.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Who holds it: offered to or engaged (also after completion).
+    pub fn assignment(&self) -> Option<Assignment> {
+        match &self.state {
+            State::Dispatched { offer } => Some(offer.to),
+            State::Cancelled { released, .. } => *released,
+            _ => self
+                .engagement()
+                .map(|promise| Assignment { team: promise.team, volunteer: Some(promise.volunteer) }),
+        }
+    }
+
+    /// The limits that this order was placed under.
+    pub fn limits(&self) -> &TimeLimits {
+        &self.placed.limits
+    }
+
+    /// How pressing it is.
+    pub fn urgency(&self) -> Urgency {
+        self.placed.urgency
+    }
+
+    /// What is due next; `None` once the order has ended and nothing can come any more.
+    pub fn next_due(&self) -> Option<Due> {
+        let due = |kind, wake_at| Some(Due { kind, wake_at: Some(wake_at) });
+        match &self.state {
+            State::Placed { since, stuck: None, .. } => {
+                due(DueKind::Dispatch, *since + TimeDelta::seconds(HINT_GRACE_SECONDS))
+            }
+            State::Placed { dispatch_by, .. } if self.level > Level::County => {
+                due(DueKind::DispatchOverdue, *dispatch_by)
+            }
+            State::Placed { .. } => Some(Due { kind: DueKind::DispatchOverdue, wake_at: None }),
+            State::Dispatched { offer } => due(DueKind::AcceptOverdue, offer.accept_by),
+            State::Accepted { engagement } | State::InService { engagement } => Some(Due {
+                kind: DueKind::CompleteOverdue,
+                wake_at: (!engagement.overdue_told).then_some(engagement.complete_by),
+            }),
+            State::Waiting { until, .. } => due(DueKind::AnswerOverdue, *until),
+            State::Completed { completion } | State::Rated { completion, .. } => {
+                due(DueKind::Close, completion.completed_at + TimeDelta::seconds(AFTERCARE_SECONDS))
+            }
+            State::Closed { .. } | State::Cancelled { .. } | State::Merged { .. } => None,
+        }
+    }
+
+    /// Folds one record into the order. Records come from [`super::decide`] and fit the state they were decided on;
+    /// one that does not leaves the state alone and still counts as a version.
+    pub fn apply(&mut self, record: &Record) {
+        self.version += 1;
+        let at = record.at;
+        match record.event.clone() {
+            Event::Placed(_) => {}
+            Event::Dispatched { to, accept_by, complete_by, .. } => {
+                self.epoch += 1;
+                if !self.asked.contains(&to.team) {
+                    self.asked.push(to.team);
+                }
+                let told = self.engagement().is_some_and(|promise| promise.overdue_told);
+                let overdue_told = complete_by.is_some() && told;
+                let declined = Vec::new();
+                let offer = Offer { to, at, accept_by, complete_by, overdue_told, declined };
+                self.state = State::Dispatched { offer };
+            }
+            Event::NoTeamLeft { reason, level, dispatch_by } => {
+                self.level = level;
+                self.state = State::Placed { since: at, dispatch_by, stuck: Some(reason) };
+            }
+            Event::Accepted { engagement } => self.state = State::Accepted { engagement },
+            Event::Declined { by, returned_by, .. } => match (returned_by, &mut self.state) {
+                (Some(dispatch_by), state) => *state = State::Placed { since: at, dispatch_by, stuck: None },
+                (None, State::Dispatched { offer }) => offer.declined.push(by),
+                (None, _) => {}
+            },
+            Event::Arrived { .. } => {
+                if let State::Accepted { engagement } = &self.state {
+                    let mut engagement = engagement.clone();
+                    engagement.arrived_at = Some(at);
+                    self.state = State::InService { engagement };
+                }
+            }
+            Event::Completed { completion } => self.state = State::Completed { completion },
+            Event::WaitStarted { question, until } => {
+                if let State::Accepted { engagement } | State::InService { engagement } = &self.state {
+                    let engagement = engagement.clone();
+                    self.state = State::Waiting { engagement, since: at, until, question };
+                }
+            }
+            Event::Answered { arrive_by, complete_by, .. } => {
+                if let State::Waiting { engagement, .. } = &self.state {
+                    let mut engagement = engagement.clone();
+                    (engagement.arrive_by, engagement.complete_by) = (arrive_by, complete_by);
+                    self.state = match engagement.arrived_at {
+                        Some(_) => State::InService { engagement },
+                        None => State::Accepted { engagement },
+                    };
+                }
+            }
+            Event::Rated { rating } => {
+                if let State::Completed { completion } = &self.state {
+                    self.state = State::Rated { completion: completion.clone(), rating };
+                }
+            }
+            Event::Reopened { dispatch_by, .. } => {
+                self.reopened += 1;
+                let asked = std::mem::take(&mut self.asked);
+                self.asked_before.extend(asked);
+                self.asked_before.sort_unstable();
+                self.asked_before.dedup();
+                self.level = self.placed.area.level();
+                self.urged_at = None;
+                self.state = State::Placed { since: at, dispatch_by, stuck: None };
+            }
+            Event::Cancelled { reason } => {
+                self.state = State::Cancelled { cancelled_at: at, reason, released: self.assignment() };
+            }
+            Event::Closed => {
+                if let Some(completion) = self.completion().cloned() {
+                    let rating = self.rating().cloned();
+                    self.state = State::Closed { completion, rating, closed_at: at };
+                }
+            }
+            Event::Escalated { level, dispatch_by, .. } => {
+                self.level = level;
+                match &mut self.state {
+                    State::Placed { dispatch_by: due, .. } => *due = dispatch_by.unwrap_or(*due),
+                    State::Accepted { engagement } | State::InService { engagement } => {
+                        engagement.overdue_told |= engagement.complete_by <= at;
+                    }
+                    _ => {}
+                }
+            }
+            Event::Urged => self.urged_at = Some(at),
+            Event::Shown { .. } => self.shown = true,
+            Event::Unshown { .. } => self.shown = false,
+        }
+    }
+}

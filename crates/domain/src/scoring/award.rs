@@ -1,0 +1,569 @@
+//! Facts into awards: what an order, a rating, a featured post or a decided claim scores.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::month::{china_date, month_of};
+use super::posting::{
+    AccountRef, Cause, CauseKind, Draft, Facts, Inputs, Posting, Purse, ScoringFault, SourceType,
+    UnknownWord, earned, movement, within_cap, words,
+};
+use super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Rule, RuleBook, RuleKind};
+use crate::area::AreaCode;
+
+/// Why an award is on hold. It is shown to the person, and to whoever reviews it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// The order was reopened: its points wait until it ends.
+    Reopened,
+    /// Orderer and volunteer are one person.
+    SelfOrder,
+    /// The same few people rate each other.
+    RatingRing,
+    /// Completed sooner than anybody could have served.
+    TooQuick,
+    /// Two services of one person at one time.
+    Overlap,
+    /// A photo that was used before.
+    PhotoReused,
+    /// One deed claimed in several pieces.
+    ClaimSplit,
+}
+
+words!(HoldReason {
+    Reopened => "reopened",
+    SelfOrder => "self_order",
+    RatingRing => "rating_ring",
+    TooQuick => "too_quick",
+    Overlap => "overlap",
+    PhotoReused => "photo_reused",
+    ClaimSplit => "claim_split",
+});
+
+/// What the completion of an order scores by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompletedFacts {
+    /// The order.
+    pub order_id: Uuid,
+    /// Who completed it.
+    pub volunteer: Uuid,
+    /// The order's area.
+    pub area: AreaCode,
+    /// When it was completed.
+    pub at: DateTime<Utc>,
+    /// Until when it was to be completed; none where its urgency sets no such limit, and then it is never late.
+    pub complete_due: Option<DateTime<Utc>>,
+    /// How often the order had been reopened before.
+    pub reopened: u32,
+    /// Rule and person of this order's awards that stand or are on hold; empty in the first round.
+    pub scored: Vec<(String, Uuid)>,
+}
+
+/// What the rating of an order scores by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RatedFacts {
+    /// The order.
+    pub order_id: Uuid,
+    /// Who completed it.
+    pub volunteer: Uuid,
+    /// The order's area.
+    pub area: AreaCode,
+    /// When it was rated.
+    pub at: DateTime<Utc>,
+    /// 1 to 5.
+    pub stars: u8,
+    /// The resident said that the matter is solved.
+    pub solved: bool,
+    /// How often the order had been reopened before.
+    pub reopened: u32,
+    /// Rule and person of this order's awards that stand or are on hold; empty in the first round.
+    pub scored: Vec<(String, Uuid)>,
+}
+
+/// What a featured post scores by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeaturedFacts {
+    /// The post.
+    pub post_id: Uuid,
+    /// The volunteer whose service it shows.
+    pub volunteer: Uuid,
+    /// The area of its order.
+    pub area: AreaCode,
+    /// When it was featured.
+    pub at: DateTime<Utc>,
+    /// Who featured it.
+    pub decided_by: Uuid,
+}
+
+/// A claim (申报) that was decided in favour: a base task, a bonus or a deduction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// The claim.
+    pub claim_id: Uuid,
+    /// The rule it claims.
+    pub rule_code: String,
+    /// Whose points.
+    pub person: Uuid,
+    /// The area as of the event.
+    pub area: AreaCode,
+    /// When what is claimed took place: it decides the version of the rule and the month of the cap.
+    pub at: DateTime<Utc>,
+    /// The choice of the decider where the rule is a range.
+    pub points: Option<i64>,
+    /// Who made the claim.
+    pub claimed_by: Uuid,
+    /// Who decided it: neither the claimant nor the person.
+    pub decided_by: Uuid,
+}
+
+/// Points that a rule gives or takes, before the monthly cap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Award {
+    /// The rule.
+    pub rule_code: String,
+    /// Its version in force when it happened.
+    pub rule_version: i32,
+    /// Whose points.
+    pub person: Uuid,
+    /// The area as of the event.
+    pub area: AreaCode,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Points before the cap; negative for a deduction.
+    pub points: i64,
+    /// At most this many points of this rule for this person in the month of `inputs`.
+    pub monthly_cap: Option<i64>,
+    /// Why; unique for ever.
+    pub cause: Cause,
+    /// What the points were computed from.
+    pub inputs: Inputs,
+    /// Who decided; none where the rule alone did.
+    pub decided_by: Option<Uuid>,
+    /// The person must be told, because he may appeal within seven days: true for every deduction.
+    pub notice: bool,
+}
+
+impl Award {
+    /// The points that the monthly cap leaves, when `used_in_month` points of this rule were given to this person in
+    /// the month before. A deduction has no cap.
+    pub fn granted(&self, used_in_month: i64) -> i64 {
+        within_cap(self.points, self.monthly_cap, used_in_month)
+    }
+
+    /// The same award, put on hold for review. A deduction is not put on hold: the person appeals against it.
+    #[must_use]
+    pub fn held_for(mut self, reason: HoldReason) -> Self {
+        if self.points > 0 {
+            self.inputs.held = Some(reason);
+        }
+        self
+    }
+
+    /// The posting of this award.
+    ///
+    /// An award moves both purses: what a person earns counts in the assessment and can be spent. A deduction takes
+    /// assessment points only: spendable points may be gone already, must not fall below zero, and what somebody
+    /// earned and saved is not taken from him for a later fault. An award on hold goes to the hold account.
+    ///
+    /// `used_in_month` is what the store counted, inside the transaction, of this rule, person and month; it is kept
+    /// in the inputs. An award whose cap is used up is posted with zero points, so that the passbook shows it.
+    ///
+    /// # Errors
+    /// [`ScoringFault::Overflow`], for points at the edge of `i64`.
+    pub fn posting(&self, used_in_month: i64) -> Result<Posting, ScoringFault> {
+        let granted = self.granted(used_in_month);
+        let mut legs = Vec::with_capacity(4);
+        for purse in Purse::ALL {
+            if granted < 0 && purse == Purse::Spendable {
+                continue;
+            }
+            let to = match self.inputs.held {
+                Some(_) => AccountRef::hold(purse, self.person),
+                None => AccountRef::person(purse, self.person),
+            };
+            legs.extend(movement(AccountRef::issuance(purse), to, granted)?);
+        }
+        Posting::new(Draft {
+            cause: self.cause.clone(),
+            rule_code: self.rule_code.clone(),
+            rule_version: self.rule_version,
+            inputs: Inputs { used_in_month, ..self.inputs.clone() },
+            area: self.area,
+            decided_by: self.decided_by,
+            at: self.at,
+            legs,
+            reverses: None,
+        })
+    }
+}
+
+/// What happened to whom, before a rule is looked up.
+struct Event {
+    source_type: SourceType,
+    source_id: Uuid,
+    round: u32,
+    person: Uuid,
+    area: AreaCode,
+    at: DateTime<Utc>,
+    facts: Facts,
+    decided_by: Option<Uuid>,
+}
+
+impl Event {
+    fn award(self, rule: &Rule) -> Award {
+        let held = (self.round > 0 && rule.kind != RuleKind::Deduction).then_some(HoldReason::Reopened);
+        let inputs = Inputs { month: month_of(self.at), used_in_month: 0, held, facts: self.facts };
+        Award {
+            rule_code: rule.code.clone(),
+            rule_version: rule.version,
+            person: self.person,
+            area: self.area,
+            at: self.at,
+            points: earned(&inputs.facts, rule),
+            monthly_cap: rule.monthly_cap,
+            cause: Cause {
+                kind: CauseKind::Rule { code: rule.code.clone(), round: self.round },
+                source_type: self.source_type,
+                source_id: self.source_id,
+            },
+            inputs,
+            decided_by: self.decided_by,
+            notice: rule.kind == RuleKind::Deduction,
+        }
+    }
+}
+
+/// The award of a rule that an order or a post scores by itself. None where the county's rules do not have that rule,
+/// and none where this person has it from this order already: one order scores a rule for a person once, however
+/// often it is reopened.
+fn automatic(rulebook: &RuleBook, code: &str, scored: &[(String, Uuid)], event: Event) -> Vec<Award> {
+    if scored.iter().any(|(rule, person)| rule == code && *person == event.person) {
+        return Vec::new();
+    }
+    rulebook.in_force(code, china_date(event.at)).map(|rule| event.award(rule)).into_iter().collect()
+}
+
+/// A completed order: on time (at the latest at `complete_due`) it scores [`ON_TIME`], else [`LATE`].
+///
+/// In a reopened order the award goes on hold until the order ends (see [`super::held_end`]). A broken promise (D01)
+/// never scores by itself; it is a claim that two persons decide.
+pub fn on_completed(rulebook: &RuleBook, facts: &CompletedFacts) -> Vec<Award> {
+    let on_time = facts.complete_due.is_none_or(|due| facts.at <= due);
+    let event = Event {
+        source_type: SourceType::Order,
+        source_id: facts.order_id,
+        round: facts.reopened,
+        person: facts.volunteer,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Completed { at: facts.at, due: facts.complete_due },
+        decided_by: None,
+    };
+    automatic(rulebook, if on_time { ON_TIME } else { LATE }, &facts.scored, event)
+}
+
+/// A rated order: five stars and solved score [`FIVE_STARS`]; everything else scores nothing.
+pub fn on_rated(rulebook: &RuleBook, facts: &RatedFacts) -> Vec<Award> {
+    if facts.stars != 5 || !facts.solved {
+        return Vec::new();
+    }
+    let event = Event {
+        source_type: SourceType::Order,
+        source_id: facts.order_id,
+        round: facts.reopened,
+        person: facts.volunteer,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Rated { stars: facts.stars, solved: facts.solved },
+        decided_by: None,
+    };
+    automatic(rulebook, FIVE_STARS, &facts.scored, event)
+}
+
+/// A post chosen for the featured ones scores [`FEATURED_POST`] once, however often it is chosen.
+pub fn on_featured(rulebook: &RuleBook, facts: &FeaturedFacts) -> Vec<Award> {
+    let event = Event {
+        source_type: SourceType::Showcase,
+        source_id: facts.post_id,
+        round: 0,
+        person: facts.volunteer,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Featured,
+        decided_by: Some(facts.decided_by),
+    };
+    automatic(rulebook, FEATURED_POST, &[], event)
+}
+
+/// The award of a claim that was decided in favour.
+///
+/// # Errors
+/// [`ScoringFault::OwnDecision`] when the decider is the claimant or the person, [`ScoringFault::UnknownRule`] when
+/// the rule was not in force, [`ScoringFault::PointsNotAllowed`] when the choice is outside the rule or is missing
+/// for a range.
+pub fn on_claim_decided(rulebook: &RuleBook, facts: &ClaimFacts) -> Result<Award, ScoringFault> {
+    if facts.decided_by == facts.claimed_by || facts.decided_by == facts.person {
+        return Err(ScoringFault::OwnDecision);
+    }
+    let rule = rulebook
+        .in_force(&facts.rule_code, china_date(facts.at))
+        .ok_or_else(|| ScoringFault::UnknownRule(facts.rule_code.clone()))?;
+    // A rule without a range needs no choice; a range without a choice is an undecided claim.
+    let choice = facts.points.unwrap_or(rule.points.max());
+    let undecided = facts.points.is_none() && rule.points.min() != rule.points.max();
+    if undecided || !rule.points.allows(choice) {
+        return Err(ScoringFault::PointsNotAllowed {
+            code: rule.code.clone(),
+            points: facts.points.unwrap_or(0),
+        });
+    }
+    let event = Event {
+        source_type: SourceType::Claim,
+        source_id: facts.claim_id,
+        round: 0,
+        person: facts.person,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Claimed { points: facts.points },
+        decided_by: Some(facts.decided_by),
+    };
+    Ok(event.award(rule))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::posting::{AccountKind, Leg, recompute};
+    use super::super::rules::Points;
+    use super::*;
+
+    pub(crate) fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().expect("an instant")
+    }
+
+    pub(crate) fn completed(order: u128, volunteer: u128) -> CompletedFacts {
+        CompletedFacts {
+            order_id: Uuid::from_u128(order),
+            volunteer: Uuid::from_u128(volunteer),
+            area: "140724104".parse().expect("a township"),
+            at: utc("2026-03-05T01:00:00Z"),
+            complete_due: Some(utc("2026-03-05T01:00:00Z")),
+            reopened: 0,
+            scored: vec![],
+        }
+    }
+
+    pub(crate) fn rated(order: u128, volunteer: u128) -> RatedFacts {
+        RatedFacts {
+            order_id: Uuid::from_u128(order),
+            volunteer: Uuid::from_u128(volunteer),
+            area: "140724104".parse().expect("a township"),
+            at: utc("2026-03-06T01:00:00Z"),
+            stars: 5,
+            solved: true,
+            reopened: 0,
+            scored: vec![],
+        }
+    }
+
+    fn claim(rule_code: &str, points: Option<i64>) -> ClaimFacts {
+        ClaimFacts {
+            claim_id: Uuid::from_u128(50),
+            rule_code: rule_code.into(),
+            person: Uuid::from_u128(7),
+            area: "140724104".parse().expect("a township"),
+            at: utc("2026-03-05T01:00:00Z"),
+            points,
+            claimed_by: Uuid::from_u128(8),
+            decided_by: Uuid::from_u128(9),
+        }
+    }
+
+    fn only(awards: Vec<Award>) -> Award {
+        assert_eq!(awards.len(), 1, "one award");
+        awards.into_iter().next().expect("one award")
+    }
+
+    #[test]
+    fn on_time_means_at_the_due_instant_at_the_latest() {
+        let book = RuleBook::sample();
+        let award = only(on_completed(&book, &completed(1, 7)));
+        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (ON_TIME, 3, Some(30)));
+        assert_eq!((award.notice, award.inputs.held), (false, None));
+        assert_eq!(award.cause.kind.to_string(), "609");
+        let late = CompletedFacts { at: utc("2026-03-05T01:00:00.001Z"), ..completed(1, 7) };
+        let deduction = only(on_completed(&book, &late));
+        assert_eq!((deduction.rule_code.as_str(), deduction.points), (LATE, -2));
+        assert!(deduction.notice, "a deduction is always told");
+        let unlimited = CompletedFacts { complete_due: None, ..late };
+        assert_eq!(only(on_completed(&book, &unlimited)).rule_code, ON_TIME);
+    }
+
+    #[test]
+    fn only_five_stars_and_solved_score_a_rating() {
+        let book = RuleBook::sample();
+        let award = only(on_rated(&book, &rated(1, 7)));
+        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (FIVE_STARS, 1, Some(20)));
+        assert_eq!(on_rated(&book, &RatedFacts { stars: 4, ..rated(1, 7) }), vec![]);
+        assert_eq!(on_rated(&book, &RatedFacts { solved: false, ..rated(1, 7) }), vec![]);
+    }
+
+    #[test]
+    fn a_featured_post_scores_its_volunteer() {
+        let facts = FeaturedFacts {
+            post_id: Uuid::from_u128(3),
+            volunteer: Uuid::from_u128(7),
+            area: "140724104".parse().expect("a township"),
+            at: utc("2026-03-05T01:00:00Z"),
+            decided_by: Uuid::from_u128(9),
+        };
+        let award = only(on_featured(&RuleBook::sample(), &facts));
+        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (FEATURED_POST, 2, Some(10)));
+        assert_eq!(
+            (award.cause.source_type, award.decided_by),
+            (SourceType::Showcase, Some(facts.decided_by))
+        );
+    }
+
+    #[test]
+    fn an_award_moves_both_purses_and_a_deduction_the_assessment_alone() {
+        let book = RuleBook::sample();
+        let person = Uuid::from_u128(7);
+        let leg = |account, points| Leg { account, points };
+        let award = only(on_completed(&book, &completed(1, 7))).posting(0).expect("a posting");
+        let (a, s) = (Purse::Assessment, Purse::Spendable);
+        let expected = [
+            leg(AccountRef::issuance(a), -3),
+            leg(AccountRef::person(a, person), 3),
+            leg(AccountRef::issuance(s), -3),
+            leg(AccountRef::person(s, person), 3),
+        ];
+        assert_eq!(award.legs, expected);
+        let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
+        let deduction = only(on_completed(&book, &late)).posting(0).expect("a posting");
+        assert_eq!(deduction.legs, [leg(AccountRef::issuance(a), 2), leg(AccountRef::person(a, person), -2)]);
+        assert_eq!(deduction.points(), -2);
+    }
+
+    #[test]
+    fn the_cap_leaves_all_a_part_or_nothing_and_never_touches_a_deduction() {
+        let award = only(on_completed(&RuleBook::sample(), &completed(1, 7)));
+        let granted = [0, 27, 28, 29, 30, 31, i64::MIN, i64::MAX].map(|used| award.granted(used));
+        assert_eq!(granted, [3, 3, 2, 1, 0, 0, 3, 0]);
+        let nothing = award.posting(30).expect("a posting of nothing");
+        assert_eq!((nothing.points(), nothing.legs.len(), nothing.inputs.used_in_month), (0, 4, 30));
+        let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
+        assert_eq!(only(on_completed(&RuleBook::sample(), &late)).granted(i64::MAX), -2);
+    }
+
+    #[test]
+    fn a_retried_completion_has_the_same_cause_and_a_later_round_another() {
+        let book = RuleBook::sample();
+        let first = only(on_completed(&book, &completed(1, 7)));
+        assert_eq!(only(on_completed(&book, &completed(1, 7))).cause, first.cause);
+        let again = CompletedFacts {
+            reopened: 1,
+            scored: vec![(ON_TIME.into(), Uuid::from_u128(7))],
+            ..completed(1, 8)
+        };
+        let second = only(on_completed(&book, &again));
+        assert_eq!(second.cause.kind.to_string(), "609.1");
+        assert_eq!(second.inputs.held, Some(HoldReason::Reopened));
+        let held = second.posting(0).expect("a posting");
+        assert!(
+            held.legs.iter().all(|leg| leg.account.kind != AccountKind::Person),
+            "it waits until the order ends"
+        );
+        assert_eq!(held.points(), 3);
+    }
+
+    #[test]
+    fn one_order_scores_a_rule_for_a_person_once() {
+        let book = RuleBook::sample();
+        let person = Uuid::from_u128(7);
+        let again = CompletedFacts { reopened: 1, scored: vec![(ON_TIME.into(), person)], ..completed(1, 7) };
+        assert_eq!(on_completed(&book, &again), vec![]);
+        let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..again };
+        assert_eq!(only(on_completed(&book, &late)).rule_code, LATE, "another rule is another matter");
+        let rated_again =
+            RatedFacts { reopened: 1, scored: vec![(FIVE_STARS.into(), person)], ..rated(1, 7) };
+        assert_eq!(on_rated(&book, &rated_again), vec![]);
+    }
+
+    #[test]
+    fn a_county_without_the_rule_scores_nothing() {
+        assert_eq!(on_completed(&RuleBook::default(), &completed(1, 7)), vec![]);
+    }
+
+    #[test]
+    fn an_event_scores_by_the_version_of_its_day_in_china() {
+        let mut rules: Vec<Rule> = RuleBook::sample().iter().cloned().collect();
+        let first = rules.iter().find(|rule| rule.code == ON_TIME).expect("the rule").clone();
+        let effective_from = Some("2026-03-06".parse().expect("a date"));
+        rules.push(Rule { version: 2, points: Points::Fixed(4), effective_from, ..first });
+        let book = RuleBook::new(rules).expect("a book");
+        let version = |at: &str| {
+            let award = only(on_completed(
+                &book,
+                &CompletedFacts { at: utc(at), complete_due: None, ..completed(1, 7) },
+            ));
+            (award.rule_version, award.points)
+        };
+        assert_eq!(version("2026-03-05T15:59:59Z"), (1, 3));
+        assert_eq!(version("2026-03-05T16:00:00Z"), (2, 4));
+    }
+
+    #[test]
+    fn a_claim_is_decided_by_somebody_else_within_the_rule() {
+        let book = RuleBook::sample();
+        let award = on_claim_decided(&book, &claim("B06", Some(35))).expect("an award");
+        assert_eq!((award.points, award.decided_by), (35, Some(Uuid::from_u128(9))));
+        assert_eq!(award.cause.source_type, SourceType::Claim);
+        let deduction = on_claim_decided(&book, &claim("D01", None)).expect("an award");
+        assert_eq!((deduction.points, deduction.notice), (-2, true));
+        let refused = |points| on_claim_decided(&book, &claim("B06", points)).expect_err("outside the range");
+        assert_eq!(refused(Some(51)), ScoringFault::PointsNotAllowed { code: "B06".into(), points: 51 });
+        assert_eq!(refused(None), ScoringFault::PointsNotAllowed { code: "B06".into(), points: 0 });
+        let unknown = on_claim_decided(&book, &claim("B99", None));
+        assert_eq!(unknown, Err(ScoringFault::UnknownRule("B99".into())));
+        let own = ClaimFacts { decided_by: Uuid::from_u128(7), ..claim("B06", Some(35)) };
+        assert_eq!(on_claim_decided(&book, &own), Err(ScoringFault::OwnDecision));
+        let alone = ClaimFacts { decided_by: Uuid::from_u128(8), ..claim("B06", Some(35)) };
+        assert_eq!(on_claim_decided(&book, &alone), Err(ScoringFault::OwnDecision));
+    }
+
+    #[test]
+    fn a_guard_puts_an_award_on_hold_but_not_a_deduction() {
+        let book = RuleBook::sample();
+        let held = only(on_completed(&book, &completed(1, 7))).held_for(HoldReason::TooQuick);
+        assert_eq!(held.inputs.held, Some(HoldReason::TooQuick));
+        let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
+        assert_eq!(only(on_completed(&book, &late)).held_for(HoldReason::TooQuick).inputs.held, None);
+    }
+
+    #[test]
+    fn why_recomputes_the_number_that_was_posted() {
+        let book = RuleBook::sample();
+        let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(2, 7) };
+        let mut awards = on_completed(&book, &completed(1, 7));
+        awards.extend(on_completed(&book, &late));
+        awards.extend(on_rated(&book, &rated(1, 7)));
+        awards.push(on_claim_decided(&book, &claim("B06", Some(35))).expect("an award"));
+        for award in awards {
+            let rule = book.version(&award.rule_code, award.rule_version).expect("the version it names");
+            for used in [0, 18, 19, 20, 28, 29, 30] {
+                let posting = award.posting(used).expect("a posting");
+                assert_eq!(
+                    recompute(&posting.inputs, rule),
+                    posting.points(),
+                    "{} after {used}",
+                    award.rule_code
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! 赋分: rules into ledger postings.
+//!
+//! Points are integers that move between accounts and are never made or lost on the way: each [`Posting`] sums to
+//! zero in each purse, and what a person earns comes out of the issuance account.
+//!
+//! The road of a point:
+//! 1. [`RuleBook`]: the rules as data, with versions. A rule that changes never changes the past, because every
+//!    posting names the version that it was made by.
+//! 2. [`on_completed`], [`on_rated`], [`on_featured`], [`on_claim_decided`]: facts into [`Award`]s.
+//! 3. [`Award::posting`]: the award after its monthly cap, as a [`Posting`] that can be stored.
+//! 4. [`hold`], [`release`], [`void`], [`reversal`]: the only ways to change one's mind. Each is a new posting which
+//!    answers exactly one earlier posting; nothing is edited.
+//! 5. [`recompute`]: the number again, from the stored inputs and rule. A posting whose number differs is forged.
+//!
+//! What makes a double or a forged entry impossible is two unique columns of the store, which the in-memory
+//! [`Ledger`] shows in small: the [`Cause`] (one order scores once, whatever is retried) and
+//! [`Draft::reverses`] (each posting is answered at most once).
+
+mod award;
+mod correction;
+mod ledger;
+mod month;
+mod posting;
+mod rules;
+mod sheet;
+
+pub use award::{
+    Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
+    on_featured, on_rated,
+};
+pub use correction::{HeldEnd, held_end, hold, release, reversal, void};
+pub use ledger::Ledger;
+pub use month::{ParseMonthError, YearMonth, china_date, month_of};
+pub use posting::{
+    AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
+    Posting, Purse, ScoringFault, SourceType, UnknownWord, recompute,
+};
+pub use rules::{
+    CATEGORIES, FEATURED_POST, FIVE_STARS, LATE, ON_TIME, POINTS_LIMIT, Points, Rule, RuleBook, RuleConflict,
+    RuleKind,
+};
+pub use sheet::{Fault, RuleFault, Sheet};

@@ -1,0 +1,625 @@
+//! Reads rules from the sheets (CSV) in which a county keeps them, and names everything that is wrong in them.
+//!
+//! All faults are reported, not only the first: whoever mends a sheet mends it once.
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::rules::{self, CATEGORIES, POINTS_LIMIT, Points, Rule, RuleConflict, RuleKind};
+
+/// Codes are printed on paper and in the names of causes; longer ones are slips.
+const CODE_LENGTH_LIMIT: usize = 16;
+
+/// Which of the two sheets a fault is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sheet {
+    /// 基础积分: `base_tasks.csv`.
+    BaseTasks,
+    /// 贡献加分 and 负面减分: `bonuses_and_deductions.csv`.
+    BonusesAndDeductions,
+}
+
+impl Sheet {
+    fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::BaseTasks => &["code", "category", "category_name", "name", "points", "monthly_cap"],
+            Self::BonusesAndDeductions => {
+                &["code", "kind", "name", "points", "monthly_cap", "evidence_required"]
+            }
+        }
+    }
+
+    fn optional(self) -> &'static [&'static str] {
+        match self {
+            Self::BaseTasks => &["evidence_required", "version", "effective_from"],
+            Self::BonusesAndDeductions => &["version", "effective_from"],
+        }
+    }
+}
+
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BaseTasks => "base_tasks",
+            Self::BonusesAndDeductions => "bonuses_and_deductions",
+        })
+    }
+}
+
+/// Something wrong in a sheet, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{sheet}, line {line}, {field}: {fault}")]
+pub struct RuleFault {
+    /// The sheet.
+    pub sheet: Sheet,
+    /// The line as an editor counts it, from 1, comments included.
+    pub line: u64,
+    /// The column, or `line` where the line as a whole is at fault.
+    pub field: String,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What can be wrong in a sheet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The heading names a column that this sheet does not have.
+    #[error("unknown column")]
+    UnknownColumn,
+    /// The heading lacks a column.
+    #[error("missing column")]
+    MissingColumn,
+    /// The heading names a column twice.
+    #[error("the column stands there twice")]
+    RepeatedColumn,
+    /// The line has more or fewer fields than the heading.
+    #[error("{found} fields where the heading has {expected}")]
+    FieldCount {
+        /// Fields of the heading.
+        expected: usize,
+        /// Fields of the line.
+        found: usize,
+    },
+    /// The line cannot be read as CSV.
+    #[error("not readable: {0}")]
+    Unreadable(String),
+    /// A field that must be filled is empty.
+    #[error("must not be empty")]
+    Empty,
+    /// A code is not made of upper-case ASCII letters and digits, or is longer than 16.
+    #[error("a code is 1 to 16 upper-case letters and digits")]
+    BadCode,
+    /// The same code and version stand in an earlier line, of either sheet.
+    #[error("this code and version stand there already")]
+    DuplicateCode,
+    /// A higher version does not begin later than the version below it.
+    #[error("a higher version must begin later than the one before it")]
+    VersionNotLater,
+    /// The category is none of the seven.
+    #[error("not one of the seven categories")]
+    WrongCategory,
+    /// The category had another Chinese name in an earlier line.
+    #[error("the category is called {expected} in an earlier line")]
+    CategoryNameDiffers {
+        /// The name in the earlier line.
+        expected: String,
+    },
+    /// The kind is neither `bonus` nor `deduction`.
+    #[error("must be bonus or deduction")]
+    UnknownKind,
+    /// The number is not an integer.
+    #[error("not an integer")]
+    NotAnInteger,
+    /// A range whose lower bound is above its upper bound.
+    #[error("the range is reversed")]
+    RangeReversed,
+    /// A base task or a bonus that takes points.
+    #[error("must not be negative")]
+    NegativePoints,
+    /// A deduction that gives points.
+    #[error("a deduction must not be positive")]
+    PositiveDeduction,
+    /// A number beyond [`POINTS_LIMIT`].
+    #[error("larger than any rule may be")]
+    TooLarge,
+    /// A cap of zero or below.
+    #[error("a cap must be positive")]
+    CapNotPositive,
+    /// A deduction with a cap: what is deducted is decided case by case, never cut off.
+    #[error("a deduction has no cap")]
+    CapOnDeduction,
+    /// A cap that not even one award fits in.
+    #[error("the cap is smaller than one award")]
+    CapBelowPoints,
+    /// Neither `yes` nor `no`.
+    #[error("must be yes or no")]
+    NotYesOrNo,
+    /// A version below 1.
+    #[error("versions count from 1")]
+    BadVersion,
+    /// A date that is not of the form `YYYY-MM-DD`.
+    #[error("not a date of the form YYYY-MM-DD")]
+    BadDate,
+}
+
+/// Where a rule was read, for faults that show only when the rules stand side by side.
+struct Place {
+    sheet: Sheet,
+    line: u64,
+}
+
+/// Reads all sheets and checks the rules against each other.
+pub(super) fn read(sheets: &[(Sheet, &str)]) -> Result<Vec<Rule>, Vec<RuleFault>> {
+    let mut reading = Reading::default();
+    for (sheet, text) in sheets {
+        reading.sheet(*sheet, text);
+    }
+    reading.finish()
+}
+
+#[derive(Default)]
+struct Reading {
+    rules: Vec<Rule>,
+    places: Vec<Place>,
+    faults: Vec<RuleFault>,
+}
+
+impl Reading {
+    fn sheet(&mut self, sheet: Sheet, text: &str) {
+        // Spreadsheet programs put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .comment(Some(b'#'))
+            .trim(Trim::All)
+            .from_reader(text.as_bytes());
+        let mut heading: Option<StringRecord> = None;
+        let mut record = StringRecord::new();
+        loop {
+            match reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => {
+                    let line = line_of(text, &record);
+                    match &heading {
+                        None if self.heading(sheet, line, &record) => heading = Some(record.clone()),
+                        None => return,
+                        Some(heading) => self.row(&Row { sheet, line, heading, record: &record }),
+                    }
+                }
+                Err(error) => {
+                    let line = error.position().map_or(0, csv::Position::line);
+                    self.fault(sheet, line, "line", Fault::Unreadable(error.to_string()));
+                    return;
+                }
+            }
+        }
+        if heading.is_none() {
+            self.missing_columns(sheet, 1, &record);
+        }
+    }
+
+    /// Checks the heading; true when the lines below it can be read.
+    fn heading(&mut self, sheet: Sheet, line: u64, heading: &StringRecord) -> bool {
+        for (at, column) in heading.iter().enumerate() {
+            if !sheet.required().contains(&column) && !sheet.optional().contains(&column) {
+                self.fault(sheet, line, column, Fault::UnknownColumn);
+            } else if heading.iter().take(at).any(|earlier| earlier == column) {
+                self.fault(sheet, line, column, Fault::RepeatedColumn);
+            }
+        }
+        self.missing_columns(sheet, line, heading)
+    }
+
+    /// Reports the required columns that are not there; true when all are.
+    fn missing_columns(&mut self, sheet: Sheet, line: u64, heading: &StringRecord) -> bool {
+        let missing = sheet.required().iter().filter(|column| !heading.iter().any(|have| have == **column));
+        let before = self.faults.len();
+        for column in missing {
+            self.fault(sheet, line, column, Fault::MissingColumn);
+        }
+        self.faults.len() == before
+    }
+
+    fn row(&mut self, row: &Row<'_>) {
+        let (expected, found) = (row.heading.len(), row.record.len());
+        if expected != found {
+            return self.fault(row.sheet, row.line, "line", Fault::FieldCount { expected, found });
+        }
+        let mut fields = Fields { row, faults: Vec::new() };
+        let rule = fields.rule();
+        let faults = fields.faults;
+        self.faults.extend(faults);
+        if let Some(rule) = rule {
+            self.rules.push(rule);
+            self.places.push(Place { sheet: row.sheet, line: row.line });
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Rule>, Vec<RuleFault>> {
+        for (at, conflict) in rules::conflicts(&self.rules) {
+            let (field, fault) = match conflict {
+                RuleConflict::Duplicate { .. } => ("code", Fault::DuplicateCode),
+                RuleConflict::NotLater { .. } => ("effective_from", Fault::VersionNotLater),
+            };
+            self.fault(self.places[at].sheet, self.places[at].line, field, fault);
+        }
+        self.category_names();
+        if self.faults.is_empty() {
+            return Ok(self.rules);
+        }
+        self.faults.sort_by_key(|fault| (fault.sheet, fault.line));
+        Err(self.faults)
+    }
+
+    /// One category has one Chinese name: the one of its first line.
+    fn category_names(&mut self) {
+        let mut faults = Vec::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            let first = self.rules.iter().find(|first| first.category == rule.category);
+            let expected = first.and_then(|first| first.category_name.clone());
+            if let Some(expected) = expected.filter(|expected| Some(expected) != rule.category_name.as_ref())
+            {
+                faults.push((at, Fault::CategoryNameDiffers { expected }));
+            }
+        }
+        for (at, fault) in faults {
+            self.fault(self.places[at].sheet, self.places[at].line, "category_name", fault);
+        }
+    }
+
+    fn fault(&mut self, sheet: Sheet, line: u64, field: &str, fault: Fault) {
+        self.faults.push(RuleFault { sheet, line, field: field.to_owned(), fault });
+    }
+}
+
+/// The line on which a record begins. The reader's own position is that of the end of the record before it, which is
+/// too early where comments or blank lines stand between the two.
+fn line_of(text: &str, record: &StringRecord) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.get(start..).unwrap_or_default();
+    let skipped =
+        rest.split('\n').take_while(|line| line.starts_with('#') || line.trim_end_matches('\r').is_empty());
+    position.line() + skipped.count() as u64
+}
+
+struct Row<'a> {
+    sheet: Sheet,
+    line: u64,
+    heading: &'a StringRecord,
+    record: &'a StringRecord,
+}
+
+impl Row<'_> {
+    /// The text of a field; empty where the sheet has no such column.
+    fn text(&self, field: &str) -> &str {
+        let column = self.heading.iter().position(|column| column == field);
+        column.and_then(|column| self.record.get(column)).unwrap_or_default()
+    }
+}
+
+/// Reads the fields of one line and collects their faults. Each reader gives `None` exactly when it noted a fault.
+struct Fields<'a> {
+    row: &'a Row<'a>,
+    faults: Vec<RuleFault>,
+}
+
+impl Fields<'_> {
+    fn rule(&mut self) -> Option<Rule> {
+        // Every field is read before the first `?`, so that no fault hides another.
+        let code = self.code();
+        let kind = self.kind();
+        let category = self.category();
+        let category_name = self.category_name();
+        let name = self.filled("name");
+        let points = self.points();
+        let cap = self.cap();
+        let evidence_required = self.yes("evidence_required");
+        let version = self.version();
+        let effective_from = self.effective_from();
+        let (kind, points, monthly_cap) = (kind?, points?, cap?);
+        let fits = self.check_sign(kind, points) & self.check_cap(kind, points, monthly_cap);
+        let rule = Rule {
+            code: code?,
+            kind,
+            category: category?,
+            category_name: category_name?,
+            name: name?,
+            points,
+            monthly_cap,
+            evidence_required: evidence_required?,
+            version: version?,
+            effective_from: effective_from?,
+        };
+        fits.then_some(rule)
+    }
+
+    fn code(&mut self) -> Option<String> {
+        let code = self.filled("code")?;
+        let plain = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if plain && code.len() <= CODE_LENGTH_LIMIT { Some(code) } else { self.fault("code", Fault::BadCode) }
+    }
+
+    fn kind(&mut self) -> Option<RuleKind> {
+        if self.row.sheet == Sheet::BaseTasks {
+            return Some(RuleKind::Base);
+        }
+        match self.row.text("kind") {
+            "bonus" => Some(RuleKind::Bonus),
+            "deduction" => Some(RuleKind::Deduction),
+            _ => self.fault("kind", Fault::UnknownKind),
+        }
+    }
+
+    fn category(&mut self) -> Option<Option<String>> {
+        match (self.row.sheet, self.row.text("category")) {
+            (Sheet::BonusesAndDeductions, _) => Some(None),
+            (Sheet::BaseTasks, category) if CATEGORIES.contains(&category) => Some(Some(category.to_owned())),
+            (Sheet::BaseTasks, _) => self.fault("category", Fault::WrongCategory),
+        }
+    }
+
+    fn category_name(&mut self) -> Option<Option<String>> {
+        match self.row.sheet {
+            Sheet::BonusesAndDeductions => Some(None),
+            Sheet::BaseTasks => self.filled("category_name").map(Some),
+        }
+    }
+
+    fn points(&mut self) -> Option<Points> {
+        let text = self.filled("points")?;
+        let Some((min, max)) = text.split_once("..") else {
+            return self.integer("points", &text).map(Points::Fixed);
+        };
+        let (min, max) = (self.integer("points", min), self.integer("points", max));
+        match (min?, max?) {
+            (min, max) if min > max => self.fault("points", Fault::RangeReversed),
+            (min, max) => Some(Points::Range { min, max }),
+        }
+    }
+
+    fn cap(&mut self) -> Option<Option<i64>> {
+        match self.row.text("monthly_cap") {
+            "" => Some(None),
+            text => match self.integer("monthly_cap", text)? {
+                cap if cap <= 0 => self.fault("monthly_cap", Fault::CapNotPositive),
+                cap => Some(Some(cap)),
+            },
+        }
+    }
+
+    fn yes(&mut self, field: &str) -> Option<bool> {
+        match self.row.text(field) {
+            "yes" => Some(true),
+            "no" => Some(false),
+            "" if !self.row.sheet.required().contains(&field) => Some(false),
+            _ => self.fault(field, Fault::NotYesOrNo),
+        }
+    }
+
+    fn version(&mut self) -> Option<i32> {
+        match self.row.text("version") {
+            "" => Some(1),
+            text => match text.parse() {
+                Ok(version) if version >= 1 => Some(version),
+                Ok(_) => self.fault("version", Fault::BadVersion),
+                Err(_) => self.fault("version", Fault::NotAnInteger),
+            },
+        }
+    }
+
+    fn effective_from(&mut self) -> Option<Option<NaiveDate>> {
+        match self.row.text("effective_from") {
+            "" => Some(None),
+            text => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+                Ok(date) => Some(Some(date)),
+                Err(_) => self.fault("effective_from", Fault::BadDate),
+            },
+        }
+    }
+
+    fn check_sign(&mut self, kind: RuleKind, points: Points) -> bool {
+        let fault = match kind {
+            RuleKind::Base | RuleKind::Bonus if points.min() < 0 => Fault::NegativePoints,
+            RuleKind::Deduction if points.max() > 0 => Fault::PositiveDeduction,
+            _ => return true,
+        };
+        self.fault::<()>("points", fault).is_some()
+    }
+
+    fn check_cap(&mut self, kind: RuleKind, points: Points, cap: Option<i64>) -> bool {
+        let fault = match (kind, cap) {
+            (RuleKind::Deduction, Some(_)) => Fault::CapOnDeduction,
+            (RuleKind::Base | RuleKind::Bonus, Some(cap)) if cap < points.max() => Fault::CapBelowPoints,
+            _ => return true,
+        };
+        self.fault::<()>("monthly_cap", fault).is_some()
+    }
+
+    fn filled(&mut self, field: &str) -> Option<String> {
+        match self.row.text(field) {
+            "" => self.fault(field, Fault::Empty),
+            text => Some(text.to_owned()),
+        }
+    }
+
+    fn integer(&mut self, field: &str, text: &str) -> Option<i64> {
+        match text.trim().parse::<i64>() {
+            Ok(number) if (-POINTS_LIMIT..=POINTS_LIMIT).contains(&number) => Some(number),
+            Ok(_) => self.fault(field, Fault::TooLarge),
+            Err(_) => self.fault(field, Fault::NotAnInteger),
+        }
+    }
+
+    /// Notes a fault and gives the `None` of the reader that found it.
+    fn fault<T>(&mut self, field: &str, fault: Fault) -> Option<T> {
+        let (sheet, line) = (self.row.sheet, self.row.line);
+        self.faults.push(RuleFault { sheet, line, field: field.to_owned(), fault });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::RuleBook;
+    use super::*;
+
+    const BASE: &str = "code,category,category_name,name,points,monthly_cap\n";
+    const BONUS: &str = "code,kind,name,points,monthly_cap,evidence_required\n";
+
+    fn faults(base: &str, bonus: &str) -> Vec<(u64, String, Fault)> {
+        match RuleBook::from_sheets(base, bonus) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.into_iter().map(|fault| (fault.line, fault.field, fault.fault)).collect(),
+        }
+    }
+
+    /// The faults of one line of base tasks below the heading.
+    fn base_faults(line: &str) -> Vec<(String, Fault)> {
+        faults(&format!("{BASE}{line}\n"), BONUS)
+            .into_iter()
+            .map(|(_, field, fault)| (field, fault))
+            .collect()
+    }
+
+    /// The faults of one line of bonuses and deductions below the heading.
+    fn bonus_faults(line: &str) -> Vec<(String, Fault)> {
+        faults(BASE, &format!("{BONUS}{line}\n"))
+            .into_iter()
+            .map(|(_, field, fault)| (field, fault))
+            .collect()
+    }
+
+    fn one(field: &str, fault: Fault) -> Vec<(String, Fault)> {
+        vec![(field.to_owned(), fault)]
+    }
+
+    #[test]
+    fn each_fault_of_a_base_task_is_named() {
+        assert_eq!(base_faults("101,care,走访,登记,1,20"), vec![]);
+        assert_eq!(
+            base_faults("101,care,走访,登记,0,"),
+            vec![],
+            "zero switches a task off, no cap is no limit"
+        );
+        assert_eq!(base_faults(",care,走访,登记,1,20"), one("code", Fault::Empty));
+        assert_eq!(base_faults("a-1,care,走访,登记,1,20"), one("code", Fault::BadCode));
+        assert_eq!(base_faults("101,cares,走访,登记,1,20"), one("category", Fault::WrongCategory));
+        assert_eq!(base_faults("101,care,,登记,1,20"), one("category_name", Fault::Empty));
+        assert_eq!(base_faults("101,care,走访,,1,20"), one("name", Fault::Empty));
+        assert_eq!(base_faults("101,care,走访,登记,,20"), one("points", Fault::Empty));
+        assert_eq!(base_faults("101,care,走访,登记,-1,20"), one("points", Fault::NegativePoints));
+        assert_eq!(base_faults("101,care,走访,登记,1.5,20"), one("points", Fault::NotAnInteger));
+        assert_eq!(base_faults("101,care,走访,登记,３,20"), one("points", Fault::NotAnInteger));
+        assert_eq!(base_faults("101,care,走访,登记,5..3,20"), one("points", Fault::RangeReversed));
+        assert_eq!(base_faults("101,care,走访,登记,-1..3,20"), one("points", Fault::NegativePoints));
+        assert_eq!(base_faults("101,care,走访,登记,1000001,"), one("points", Fault::TooLarge));
+        assert_eq!(
+            base_faults("101,care,走访,登记,99999999999999999999,"),
+            one("points", Fault::NotAnInteger)
+        );
+        assert_eq!(base_faults("101,care,走访,登记,1,x"), one("monthly_cap", Fault::NotAnInteger));
+        assert_eq!(base_faults("101,care,走访,登记,1,0"), one("monthly_cap", Fault::CapNotPositive));
+        assert_eq!(base_faults("101,care,走访,登记,5,4"), one("monthly_cap", Fault::CapBelowPoints));
+        assert_eq!(
+            base_faults("101,care,走访,登记,1"),
+            one("line", Fault::FieldCount { expected: 6, found: 5 })
+        );
+    }
+
+    #[test]
+    fn each_fault_of_a_bonus_or_deduction_is_named() {
+        assert_eq!(bonus_faults("B06,bonus,见义勇为,20..50,,yes"), vec![]);
+        assert_eq!(bonus_faults("B06,gift,见义勇为,20,,yes"), one("kind", Fault::UnknownKind));
+        assert_eq!(bonus_faults("B06,bonus,见义勇为,-2,,yes"), one("points", Fault::NegativePoints));
+        assert_eq!(bonus_faults("D01,deduction,未履约,2,,yes"), one("points", Fault::PositiveDeduction));
+        assert_eq!(bonus_faults("D01,deduction,未履约,-2..1,,yes"), one("points", Fault::PositiveDeduction));
+        assert_eq!(bonus_faults("D01,deduction,未履约,-2,10,yes"), one("monthly_cap", Fault::CapOnDeduction));
+        assert_eq!(
+            bonus_faults("D01,deduction,未履约,-2,,maybe"),
+            one("evidence_required", Fault::NotYesOrNo)
+        );
+        assert_eq!(bonus_faults("D01,deduction,未履约,-2,,"), one("evidence_required", Fault::NotYesOrNo));
+    }
+
+    #[test]
+    fn all_faults_are_reported_with_the_line_an_editor_shows() {
+        let base = "# a comment\n\ncode,category,category_name,name,points,monthly_cap\n# another\n\n\
+                    101,cares,走访,,x,0\n102,care,走访,登记,1,20\n\n# a third\r\n102,care,探访,登记,1,20\r\n";
+        let bonus = "code,kind,name,points,monthly_cap,evidence_required\n102,bonus,献血,10,10,yes\n";
+        let expected = vec![
+            (6, "category".to_owned(), Fault::WrongCategory),
+            (6, "name".to_owned(), Fault::Empty),
+            (6, "points".to_owned(), Fault::NotAnInteger),
+            (6, "monthly_cap".to_owned(), Fault::CapNotPositive),
+            (10, "code".to_owned(), Fault::DuplicateCode),
+            (10, "category_name".to_owned(), Fault::CategoryNameDiffers { expected: "走访".into() }),
+            (2, "code".to_owned(), Fault::DuplicateCode),
+        ];
+        assert_eq!(faults(base, bonus), expected);
+    }
+
+    #[test]
+    fn a_heading_is_checked_for_unknown_missing_and_repeated_columns() {
+        let base = "code,category,category_name,name,points,cap,name\n";
+        let expected = vec![
+            (1, "cap".to_owned(), Fault::UnknownColumn),
+            (1, "name".to_owned(), Fault::RepeatedColumn),
+            (1, "monthly_cap".to_owned(), Fault::MissingColumn),
+        ];
+        assert_eq!(faults(base, BONUS), expected);
+        assert_eq!(
+            faults("", BONUS).len(),
+            Sheet::BaseTasks.required().len(),
+            "an empty sheet lacks every column"
+        );
+    }
+
+    #[test]
+    fn versions_and_dates_are_read_and_checked() {
+        let heading = "code,category,category_name,name,points,monthly_cap,version,effective_from\n";
+        let sheet = |lines: &str| format!("{heading}{lines}");
+        let good = sheet("609,errand,便民,完成,3,30,,\n609,errand,便民,完成,4,30,2,2026-07-01\n");
+        let book = RuleBook::from_sheets(&good, BONUS).expect("two versions of one rule");
+        assert_eq!(book.iter().map(|rule| rule.version).collect::<Vec<_>>(), [1, 2]);
+        let bad = sheet(
+            "609,errand,便民,完成,3,30,1,2026-07-01\n609,errand,便民,完成,4,30,2,2026-07-01\n\
+             610,errand,便民,好评,1,20,0,\n611,errand,便民,好评,1,20,x,2026-02-30\n",
+        );
+        let expected = vec![
+            (3, "effective_from".to_owned(), Fault::VersionNotLater),
+            (4, "version".to_owned(), Fault::BadVersion),
+            (5, "version".to_owned(), Fault::NotAnInteger),
+            (5, "effective_from".to_owned(), Fault::BadDate),
+        ];
+        assert_eq!(faults(&bad, BONUS), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_blanks_and_quotes_do_not_matter() {
+        let base = "\u{feff}code, category,category_name,name,points,monthly_cap\r\n\
+                    101 ,care,走访,\"独居、空巢, 高龄\",2,24\r\n";
+        let book = RuleBook::from_sheets(base, BONUS).expect("a sheet from a spreadsheet program");
+        assert_eq!(book.version("101", 1).expect("the rule").name, "独居、空巢, 高龄");
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_is_a_fault_of_its_line() {
+        let base =
+            format!("{BASE}101,care,走访,登记,1,20\n102,care,走访,\"登记,1,20\n103,care,走访,登记,1,20\n");
+        assert_eq!(
+            faults(&base, BONUS),
+            vec![(3, "line".to_owned(), Fault::FieldCount { expected: 6, found: 4 })]
+        );
+    }
+
+    #[test]
+    fn a_fault_prints_where_and_what() {
+        let error =
+            RuleBook::from_sheets(&format!("{BASE}101,care,走访,登记,-1,20\n"), BONUS).expect_err("a fault");
+        assert_eq!(error[0].to_string(), "base_tasks, line 2, points: must not be negative");
+    }
+}

@@ -1,0 +1,240 @@
+//! Connections, their hooks, and the one commit point.
+//!
+//! A future that awaits `begin()` can be dropped between the database's answer and sqlx's note of it; the connection
+//! then goes back to the pool inside an open transaction. Three things keep that from losing anything: commands run in
+//! tasks that nobody drops; nothing is written outside an explicit transaction; and an abandoned `begin` is noticed
+//! here, after which every acquire rolls back first until the server's own idle-in-transaction limit has passed. On
+//! the healthy path that check costs a comparison and no round trip.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::sync::Mutex;
+
+use crate::StoreError;
+
+/// The server ends a session that idles in a transaction after this long.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+/// A statement may run this long.
+const STATEMENT: Duration = Duration::from_secs(10);
+/// A statement may wait this long for a lock.
+const LOCK: Duration = Duration::from_secs(3);
+/// How often `begin` is tried again when pooled connections turn out to be dead.
+const BEGIN_TRIES: u32 = 24;
+
+/// How to reach the database.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    pub url: String,
+    /// Most connections; 8 to 16 are best on two cores (docs/performance.md).
+    pub max_connections: u32,
+    /// Shown by PostgreSQL in its list of sessions.
+    pub application_name: String,
+}
+
+impl StoreOptions {
+    /// Options with 12 connections.
+    pub fn new(url: impl Into<String>) -> StoreOptions {
+        StoreOptions { url: url.into(), max_connections: 12, application_name: "xingfuma".to_owned() }
+    }
+}
+
+/// The pool, and what a transaction needs to know. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: DatabaseConnection,
+    /// SQLite has one writer; waiting here is fair and does not spin.
+    writer: Arc<Mutex<()>>,
+    abandoned: Arc<Abandoned>,
+}
+
+/// Remembers when a `begin` was last abandoned.
+#[derive(Debug)]
+struct Abandoned {
+    start: Instant,
+    /// Milliseconds since `start`, plus one; 0 for never.
+    last: AtomicU64,
+}
+
+impl Abandoned {
+    fn note(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.last.store(now + 1, Ordering::Release);
+    }
+
+    fn recently(&self) -> bool {
+        match self.last.load(Ordering::Acquire) {
+            0 => false,
+            last => self.start.elapsed() < Duration::from_millis(last) + IDLE_IN_TRANSACTION + STATEMENT,
+        }
+    }
+}
+
+/// Notes an abandoned `begin` unless it was defused.
+struct BeginGuard<'a>(Option<&'a Abandoned>);
+
+impl Drop for BeginGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(abandoned) = self.0 {
+            abandoned.note();
+        }
+    }
+}
+
+impl Store {
+    /// Connects, with the time-outs set on the database's side.
+    ///
+    /// # Errors
+    /// When the database is out of reach or the URL is none.
+    pub async fn connect(options: &StoreOptions) -> Result<Store, StoreError> {
+        let abandoned = Arc::new(Abandoned { start: Instant::now(), last: AtomicU64::new(0) });
+        let mut connect = ConnectOptions::new(&options.url);
+        connect
+            .max_connections(options.max_connections)
+            .min_connections(1)
+            .connect_timeout(Duration::from_secs(5))
+            .acquire_timeout(Duration::from_secs(8))
+            .sqlx_logging(false)
+            .test_before_acquire(false);
+        if options.url.starts_with("sqlite") {
+            tune_sqlite(&mut connect);
+        } else {
+            tune_postgres(&mut connect, options, &abandoned);
+        }
+        let pool = Database::connect(connect).await?;
+        Ok(Store { pool, writer: Arc::default(), abandoned })
+    }
+
+    /// The pool, for reads.
+    pub fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// Whether this is PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        self.pool.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    /// Closes all connections.
+    pub async fn close(self) {
+        if let Err(error) = self.pool.close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        let mut tries = 0;
+        loop {
+            let mut guard = BeginGuard(Some(&self.abandoned));
+            let options = TransactionOptions {
+                sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            let begun = self.pool.begin_with_options(options).await;
+            guard.0 = None;
+            match begun {
+                Ok(transaction) => return Ok(transaction),
+                // Nothing was sent yet that could be done twice: a dead connection is dropped and the next one tried.
+                Err(error) if tries < BEGIN_TRIES && is_dead_connection(&error) => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn is_dead_connection(error: &sea_orm::DbErr) -> bool {
+    let text = error.to_string();
+    ["closed", "reset", "Broken pipe", "terminating connection", "unexpected end", "EOF", "begin"]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+fn tune_sqlite(connect: &mut ConnectOptions) {
+    connect.map_sqlx_sqlite_opts(|options| {
+        options
+            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+            .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true)
+    });
+}
+
+fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned: &Arc<Abandoned>) {
+    connect.set_application_name(options.application_name.clone());
+    connect.map_sqlx_postgres_opts(|options| {
+        options.options([
+            ("statement_timeout", format!("{}", STATEMENT.as_millis())),
+            ("lock_timeout", format!("{}", LOCK.as_millis())),
+            ("idle_in_transaction_session_timeout", format!("{}", IDLE_IN_TRANSACTION.as_millis())),
+            ("timezone", "UTC".to_owned()),
+        ])
+    });
+    let abandoned = abandoned.clone();
+    connect.map_sqlx_postgres_pool_opts(move |pool| {
+        let abandoned = abandoned.clone();
+        pool.before_acquire(move |connection, _| {
+            let heal = abandoned.recently();
+            Box::pin(async move {
+                if heal {
+                    sqlx::Executor::execute(&mut *connection, "ROLLBACK").await?;
+                }
+                Ok(true)
+            })
+        })
+    });
+}
+
+/// A command's work inside its transaction.
+pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
+
+/// The one commit point: begins (`BEGIN IMMEDIATE` on SQLite), runs the work, commits; rolls back when it fails.
+///
+/// # Errors
+/// What the work answers, or the database's refusal to begin or to commit. After a failed commit the outcome is not
+/// known; callers that promise exactly-once repeat with the same idempotency key.
+pub async fn transact<T, E, F>(store: &Store, work: F) -> Result<T, E>
+where
+    F: for<'c> FnOnce(&'c DatabaseTransaction) -> Work<'c, T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    let _writer = if store.is_postgres() { None } else { Some(store.writer.lock().await) };
+    let transaction = store.begin().await.map_err(E::from)?;
+    match work(&transaction).await {
+        Ok(done) => {
+            transaction.commit().await.map_err(|error| E::from(error.into()))?;
+            Ok(done)
+        }
+        Err(error) => {
+            if let Err(rollback) = transaction.rollback().await {
+                tracing::warn!(error = %rollback, "the roll-back failed; the database will do it");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The database's clock; `None` on SQLite, which has none of its own. Fails when the database does not answer.
+///
+/// # Errors
+/// When the database is out of reach.
+pub async fn clock(store: &Store) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError> {
+    #[derive(sea_orm::FromQueryResult)]
+    struct Now {
+        now: chrono::DateTime<chrono::Utc>,
+    }
+    if !store.is_postgres() {
+        crate::sql::run(store.pool(), "SELECT 1", Vec::new()).await?;
+        return Ok(None);
+    }
+    let now: Option<Now> = crate::sql::one(store.pool(), "SELECT clock_timestamp() AS now", Vec::new()).await?;
+    Ok(now.map(|row| row.now))
+}

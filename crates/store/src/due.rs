@@ -1,0 +1,187 @@
+//! What is due next: one row per order that can still change. Outbox, timer and the list of open work in one.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use uuid::Uuid;
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::order::Order;
+
+use crate::scope::area_condition;
+use crate::sql::{self, Rows};
+use crate::{Store, StoreError};
+
+/// A row that is due now and is ours until the lease ends.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Leased {
+    /// The order.
+    pub order_id: Uuid,
+    /// What is due (`xingfuma_domain::order::DueKind`).
+    pub kind: String,
+    /// The epoch it belongs to.
+    pub epoch: i64,
+    /// How often it failed before.
+    pub failures: i32,
+}
+
+fn values_of(order: &Order) -> Option<[Value; 8]> {
+    let due = order.next_due()?;
+    let held = order.assignment().filter(|_| order.status().is_open());
+    Some([
+        order.id.into(),
+        order.county().to_string().into(),
+        order.placed.area.to_string().into(),
+        due.kind.as_str().into(),
+        due.wake_at.into(),
+        order.epoch.into(),
+        held.map(|held| held.team).into(),
+        held.and_then(|held| held.volunteer).into(),
+    ])
+}
+
+const INTO: &str = "due (order_id, county, area_code, kind, wake_at, epoch, team_id, volunteer_id, failures)";
+
+pub(crate) async fn insert_all<'a>(
+    conn: &impl ConnectionTrait,
+    orders: impl Iterator<Item = &'a Order>,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(9);
+    for order in orders {
+        if let Some([a, b, c, d, e, f, g, h]) = values_of(order) {
+            rows.push([a, b, c, d, e, f, g, h, 0.into()]);
+        }
+    }
+    rows.insert(conn, INTO, "").await?;
+    Ok(())
+}
+
+/// Brings the order's row in line with what is due next; without a next, the row goes.
+pub(crate) async fn follow(conn: &impl ConnectionTrait, order: &Order) -> Result<(), StoreError> {
+    let Some([id, county, area, kind, wake_at, epoch, team, volunteer]) = values_of(order) else {
+        sql::run(conn, "DELETE FROM due WHERE order_id = $1", vec![order.id.into()]).await?;
+        return Ok(());
+    };
+    let mut rows = Rows::new(9);
+    rows.push([id, county, area, kind, wake_at, epoch, team, volunteer, 0.into()]);
+    let tail = "ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, wake_at = excluded.wake_at, \
+                epoch = excluded.epoch, team_id = excluded.team_id, volunteer_id = excluded.volunteer_id, \
+                leased_until = NULL, failures = 0, dead = NULL";
+    rows.insert(conn, INTO, tail).await?;
+    Ok(())
+}
+
+/// Leases up to `limit` rows that are due, oldest first. Several processes never lease the same row at once; a lease
+/// that its holder does not live to use ends by itself.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lease(
+    store: &Store,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<Leased>, StoreError> {
+    // SQLite has one writer at a time and knows no SKIP LOCKED.
+    let skip = if store.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let text = format!(
+        "UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM due WHERE wake_at <= $1 \
+         AND dead IS NULL AND (leased_until IS NULL OR leased_until <= $1) ORDER BY wake_at LIMIT {limit} {skip}) \
+         RETURNING order_id, kind, epoch, failures"
+    );
+    crate::transact(store, move |conn| {
+        Box::pin(async move { sql::all(conn, &text, vec![now.into(), until.into()]).await })
+    })
+    .await
+}
+
+/// When the next row is due, if any.
+///
+/// # Errors
+/// When the database fails.
+pub async fn next_wake(conn: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Next {
+        wake_at: Option<DateTime<Utc>>,
+    }
+    let text = "SELECT wake_at FROM due WHERE wake_at IS NOT NULL AND dead IS NULL ORDER BY wake_at LIMIT 1";
+    Ok(sql::one::<Next>(conn, text, Vec::new()).await?.and_then(|next| next.wake_at))
+}
+
+/// Notes that handling failed; after `at_most` failures the row is marked dead, which the board shows and the sweep
+/// leaves alone. Answers whether it is dead now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fail(store: &Store, order: Uuid, reason: &str, at_most: i32) -> Result<bool, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Mark {
+        dead: Option<String>,
+    }
+    let values = vec![order.into(), at_most.into(), reason.to_owned().into()];
+    let mark: Option<Mark> = crate::transact(store, move |conn| {
+        Box::pin(async move {
+            let text = "UPDATE due SET failures = failures + 1, \
+                        dead = CASE WHEN failures + 1 >= $2 THEN $3 ELSE dead END \
+                        WHERE order_id = $1 RETURNING dead";
+            sql::one(conn, text, values).await.map_err(StoreError::from)
+        })
+    })
+    .await?;
+    Ok(mark.is_some_and(|mark| mark.dead.is_some()))
+}
+
+/// Open orders by team, for the policy.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_orders_by_team(
+    conn: &impl ConnectionTrait,
+    teams: &[Uuid],
+) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Load {
+        team_id: Uuid,
+        orders: i64,
+    }
+    if teams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT team_id, count(*) AS orders FROM due WHERE team_id IN ({}) GROUP BY team_id",
+        sql::list(1, teams.len())
+    );
+    let loads: Vec<Load> = sql::all(conn, &text, teams.iter().map(|team| Value::from(*team)).collect()).await?;
+    Ok(loads.into_iter().map(|load| (load.team_id, load.orders)).collect())
+}
+
+/// A row of the board.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct BoardRow {
+    /// The order.
+    pub order_id: Uuid,
+    /// Why handling it failed for good.
+    pub dead: Option<String>,
+}
+
+/// Open orders of these areas, oldest first, after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn board(
+    conn: &impl ConnectionTrait,
+    areas: &[AreaCode],
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<BoardRow>, StoreError> {
+    if areas.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values: Vec<Value> = Vec::new();
+    let any = areas.iter().map(|area| area_condition("area_code", *area, &mut values)).collect::<Vec<_>>().join(" OR ");
+    let mut text = format!("SELECT order_id, dead FROM due WHERE ({any}) AND kind <> 'close'");
+    if let Some(after) = after {
+        values.push(after.into());
+        text.push_str(&format!(" AND order_id > ${}", values.len()));
+    }
+    text.push_str(&format!(" ORDER BY order_id LIMIT {limit}"));
+    sql::all(conn, &text, values).await
+}

@@ -1,0 +1,212 @@
+//! Telling people: notifications as they were written, and the inboxes that they are expanded to.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use uuid::Uuid;
+use xingfuma_domain::area::AreaCode;
+
+use crate::sql::{self, Rows};
+use crate::{Store, StoreError};
+
+/// A notification that waits to be expanded.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Waiting {
+    /// The order.
+    pub order_id: Uuid,
+    /// The order's version at that event.
+    pub seq: i64,
+    /// To whom.
+    pub audience: String,
+    /// The county.
+    pub county: String,
+    /// What about.
+    pub topic: String,
+    /// Facts, as JSON.
+    pub data: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Notifications that wait, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn waiting(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Waiting>, StoreError> {
+    let text = format!(
+        "SELECT order_id, seq, audience, county, topic, data, created_at FROM notification \
+         WHERE expanded_at IS NULL ORDER BY created_at LIMIT {limit}"
+    );
+    sql::all(conn, &text, Vec::new()).await
+}
+
+/// Active volunteers of a team.
+///
+/// # Errors
+/// When the database fails.
+pub async fn members(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    people(conn, "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'", vec![team.into()]).await
+}
+
+/// Dispatchers of exactly this area.
+///
+/// # Errors
+/// When the database fails.
+pub async fn station(conn: &impl ConnectionTrait, area: AreaCode) -> Result<Vec<Uuid>, StoreError> {
+    let text = "SELECT person_id FROM role_grant WHERE role = 'dispatcher' AND area_code = $1 \
+                AND team_id IS NULL AND revoked_at IS NULL";
+    people(conn, text, vec![area.to_string().into()]).await
+}
+
+async fn people(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        person_id: Uuid,
+    }
+    Ok(sql::all::<Found>(conn, text, values).await?.into_iter().map(|found| found.person_id).collect())
+}
+
+/// An inbox row to be written.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The id.
+    pub id: Uuid,
+    /// To whom.
+    pub person: Uuid,
+}
+
+/// Expands one notification to people, once per person, and marks it done; a second run changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expand(
+    store: &Store,
+    told: Waiting,
+    to: Vec<NewMessage>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    crate::transact(store, move |conn| {
+        Box::pin(async move {
+            let mut rows = Rows::new(8);
+            for message in to {
+                rows.push([
+                    message.id.into(),
+                    told.county.clone().into(),
+                    message.person.into(),
+                    told.order_id.into(),
+                    told.seq.into(),
+                    told.topic.clone().into(),
+                    told.data.clone().into(),
+                    told.created_at.into(),
+                ]);
+            }
+            let into = "inbox (id, county, person_id, order_id, seq, topic, data, created_at)";
+            rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
+            let text = "UPDATE notification SET expanded_at = $5 \
+                        WHERE order_id = $1 AND seq = $2 AND audience = $3 AND topic = $4";
+            let key = vec![
+                told.order_id.into(),
+                told.seq.into(),
+                told.audience.into(),
+                told.topic.into(),
+                now.into(),
+            ];
+            sql::run(conn, text, key).await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// A message in somebody's inbox.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Message {
+    /// The id.
+    pub id: Uuid,
+    /// The order it is about.
+    pub order_id: Uuid,
+    /// What about.
+    pub topic: String,
+    /// Facts, as JSON.
+    pub data: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+}
+
+/// Somebody's messages, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    conn: &impl ConnectionTrait,
+    person: Uuid,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Message>, StoreError> {
+    let mut values: Vec<Value> = vec![person.into()];
+    let mut text =
+        "SELECT id, order_id, topic, data, created_at, read_at FROM inbox WHERE person_id = $1".to_owned();
+    if let Some(before) = before {
+        values.push(before.into());
+        text.push_str(" AND id < $2");
+    }
+    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+    sql::all(conn, &text, values).await
+}
+
+/// Marks somebody's messages up to this one as read; answers how many were new.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mark_read(
+    conn: &impl ConnectionTrait,
+    person: Uuid,
+    up_to: Uuid,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let text = "UPDATE inbox SET read_at = $3 WHERE person_id = $1 AND id <= $2 AND read_at IS NULL";
+    sql::run(conn, text, vec![person.into(), up_to.into(), now.into()]).await
+}
+
+/// Notes that something of somebody was shown to somebody else, and why.
+///
+/// # Errors
+/// When the database fails.
+pub async fn audit(conn: &impl ConnectionTrait, entry: &AuditEntry) -> Result<(), StoreError> {
+    let mut rows = Rows::new(8);
+    rows.push([
+        entry.id.into(),
+        entry.county.to_string().into(),
+        entry.at.into(),
+        entry.person.into(),
+        entry.action.into(),
+        entry.resource.into(),
+        entry.subject.into(),
+        entry.reason.clone().into(),
+    ]);
+    let into = "audit (id, county, at, person_id, action, resource_id, subject_id, reason)";
+    rows.insert(conn, into, "").await?;
+    Ok(())
+}
+
+/// One line of the audit log; no personal data inside.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// The id.
+    pub id: Uuid,
+    /// The county.
+    pub county: AreaCode,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who did it.
+    pub person: Option<Uuid>,
+    /// What.
+    pub action: &'static str,
+    /// To what.
+    pub resource: Uuid,
+    /// Whose data it was.
+    pub subject: Option<Uuid>,
+    /// Why, masked.
+    pub reason: Option<String>,
+}

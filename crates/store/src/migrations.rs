@@ -1,0 +1,93 @@
+//! The schema, one step after another. Both databases get the same tables; what differs is named in [`dialect`].
+
+use sea_orm::{ConnectionTrait, DatabaseBackend};
+use sea_orm_migration::prelude::*;
+
+use crate::{Store, StoreError};
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// When the database refuses a step; the step is rolled back as a whole.
+pub async fn migrate(store: &Store) -> Result<(), StoreError> {
+    Ok(Migrator::up(store.pool(), None).await?)
+}
+
+/// How many steps are still to be done.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn pending(store: &Store) -> Result<usize, StoreError> {
+    Ok(Migrator::get_pending_migrations(store.pool()).await?.len())
+}
+
+/// The list of steps.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Foundation)]
+    }
+}
+
+struct Foundation;
+
+impl MigrationName for Foundation {
+    fn name(&self) -> &str {
+        "m0001_foundation"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Foundation {
+    /// SQLite migrates without a transaction unless asked.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0001_foundation.sql")).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+/// Runs a schema file statement by statement. Statements end with a line `--;`, so that triggers may hold semicolons;
+/// `--postgres` and `--sqlite` on a statement's first line keep it to one database.
+async fn apply(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
+    let conn = manager.get_connection();
+    let backend = conn.get_database_backend();
+    for statement in text.split("--;\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        let foreign = match backend {
+            DatabaseBackend::Postgres => "--sqlite",
+            _ => "--postgres",
+        };
+        if !statement.starts_with(foreign) {
+            conn.execute_unprepared(&dialect(backend, statement)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn dialect(backend: DatabaseBackend, statement: &str) -> String {
+    let words: &[(&str, &str)] = match backend {
+        DatabaseBackend::Postgres => &[
+            ("{uuid}", "uuid"),
+            ("{time}", "timestamptz"),
+            ("{bytes}", "bytea"),
+            ("{code}", "varchar(18) COLLATE \"C\""),
+            ("{fill}", "WITH (fillfactor = 70)"),
+        ],
+        _ => &[
+            ("{uuid}", "blob"),
+            ("{time}", "text"),
+            ("{bytes}", "blob"),
+            ("{code}", "text"),
+            ("{fill}", ""),
+        ],
+    };
+    words.iter().fold(statement.to_owned(), |text, (word, name)| text.replace(word, name))
+}

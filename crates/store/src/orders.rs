@@ -1,0 +1,550 @@
+//! Orders: their rows, their events, and the one way in which both change.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use uuid::Uuid;
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::order::{Event, Order, Record, State, Status};
+
+use crate::scope::{Scope, area_condition};
+use crate::sql::{self, Rows};
+use crate::inbox::{self, AuditEntry};
+use crate::{StoreError, due, idempotency, ledger, unreadable};
+
+/// An order with what is stored beside its decisions.
+#[derive(Clone, Debug)]
+pub struct StoredOrder {
+    /// What decisions rest on.
+    pub order: Order,
+    /// The number that is read over the phone.
+    pub number: i64,
+    /// The description, masked.
+    pub description: String,
+    /// Description, contact and address, sealed under the requester's data key.
+    pub private: Vec<u8>,
+    /// When the resident would like it.
+    pub wished_from: Option<DateTime<Utc>>,
+    /// Until when.
+    pub wished_to: Option<DateTime<Utc>>,
+}
+
+/// The policy's question and answer, or a hand's reason; kept for ever.
+#[derive(Clone, Debug)]
+pub struct StoredDecision {
+    /// The epoch that it led to, or the one it left alone.
+    pub epoch: i64,
+    /// The team chosen.
+    pub team: Option<Uuid>,
+    /// The volunteer named.
+    pub volunteer: Option<Uuid>,
+    /// Who overruled; absent for the policy.
+    pub decided_by: Option<Uuid>,
+    /// When.
+    pub decided_at: DateTime<Utc>,
+    /// The policy's question, as JSON.
+    pub question: Option<String>,
+    /// The policy's answer, as JSON.
+    pub answer: String,
+}
+
+/// Somebody to be told; expanded to people by the notifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// `person:ID`, `team:ID`, or `station:AREA` (the dispatchers of that area).
+    pub audience: String,
+    /// What it is about, e.g. `dispatched`.
+    pub topic: &'static str,
+    /// Facts for the text, as JSON without personal data.
+    pub data: String,
+}
+
+/// All that one command changes, written in one transaction.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The order after it.
+    pub after: StoredOrder,
+    /// The version before; 0 for a new order.
+    pub before_version: i64,
+    /// The events, in order; their sequence numbers are `before_version + 1 …`.
+    pub records: Vec<Record>,
+    /// Why this team.
+    pub decision: Option<StoredDecision>,
+    /// Who is to be told.
+    pub notifications: Vec<Notification>,
+    /// Points.
+    pub scoring: Vec<ledger::Booking>,
+    /// The answer to keep under the caller's key.
+    pub answer: Option<idempotency::Answer>,
+    /// Personal data that the command opens to somebody.
+    pub disclosure: Option<AuditEntry>,
+}
+
+impl Change {
+    fn event_names(&self) -> impl Iterator<Item = &Event> {
+        self.records.iter().map(|record| &record.event)
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    number: i64,
+    snapshot: String,
+    description: String,
+    private: Vec<u8>,
+    wished_from: Option<DateTime<Utc>>,
+    wished_to: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for StoredOrder {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<StoredOrder, StoreError> {
+        Ok(StoredOrder {
+            order: serde_json::from_str(&row.snapshot).map_err(unreadable)?,
+            number: row.number,
+            description: row.description,
+            private: row.private,
+            wished_from: row.wished_from,
+            wished_to: row.wished_to,
+        })
+    }
+}
+
+const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
+
+/// One order, if the scope reaches it.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn find(
+    conn: &impl ConnectionTrait,
+    scope: &Scope,
+    id: Uuid,
+) -> Result<Option<StoredOrder>, StoreError> {
+    let mut values = vec![id.into()];
+    let condition = scope.condition(&mut values);
+    let text = format!("SELECT {COLUMNS} FROM orders o WHERE o.id = $1 AND {condition}");
+    sql::one::<Row>(conn, &text, values).await?.map(StoredOrder::try_from).transpose()
+}
+
+/// Those of these orders that the scope reaches, in no order.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn find_all(
+    conn: &impl ConnectionTrait,
+    scope: &Scope,
+    ids: &[Uuid],
+) -> Result<Vec<StoredOrder>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    let list = sql::list(1, ids.len());
+    let condition = scope.condition(&mut values);
+    let text = format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({list}) AND {condition}");
+    sql::all::<Row>(conn, &text, values).await?.into_iter().map(StoredOrder::try_from).collect()
+}
+
+/// An order with its events and its requester's wrapped data key: one round trip.
+#[derive(Clone, Debug)]
+pub struct WholeOrder {
+    /// The order.
+    pub stored: StoredOrder,
+    /// Its events, oldest first.
+    pub records: Vec<Record>,
+    /// Opens `private`; absent once the requester was erased.
+    pub requester_key: Option<Vec<u8>>,
+}
+
+/// One order with its events, if the scope reaches it.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn find_whole(
+    conn: &impl ConnectionTrait,
+    scope: &Scope,
+    id: Uuid,
+) -> Result<Option<WholeOrder>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct WholeRow {
+        number: i64,
+        snapshot: String,
+        description: String,
+        private: Vec<u8>,
+        wished_from: Option<DateTime<Utc>>,
+        wished_to: Option<DateTime<Utc>>,
+        requester_key: Option<Vec<u8>>,
+        records: Option<String>,
+    }
+    let mut values = vec![id.into()];
+    let condition = scope.condition(&mut values);
+    let text = format!(
+        "SELECT {COLUMNS}, p.data_key AS requester_key, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
+         FROM order_event e WHERE e.order_id = o.id) AS records \
+         FROM orders o LEFT JOIN person p ON p.id = o.requester_id WHERE o.id = $1 AND {condition}"
+    );
+    let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
+    let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
+    let (number, snapshot, description, private) = (row.number, row.snapshot, row.description, row.private);
+    let rest = Row { number, snapshot, description, private, wished_from: row.wished_from, wished_to: row.wished_to };
+    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key }))
+}
+
+/// The events of an order, oldest first.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn records(conn: &impl ConnectionTrait, id: Uuid) -> Result<Vec<Record>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct EventRow {
+        record: String,
+    }
+    let text = "SELECT record FROM order_event WHERE order_id = $1 ORDER BY seq";
+    let rows: Vec<EventRow> = sql::all(conn, text, vec![id.into()]).await?;
+    rows.iter().map(|row| serde_json::from_str(&row.record).map_err(unreadable)).collect()
+}
+
+/// Which of a caller's orders a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything he may see.
+    All,
+    /// What he ordered or entered himself.
+    Own,
+    /// What his teams were asked, and what he promised.
+    Team,
+    /// What lies in his areas.
+    Area,
+}
+
+/// Narrows a list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this status.
+    pub status: Option<Status>,
+    /// Only this category.
+    pub category: Option<String>,
+    /// Only this subtree.
+    pub area: Option<AreaCode>,
+}
+
+/// A page of orders, newest first: at most `limit` with an id below `before`.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn list(
+    conn: &impl ConnectionTrait,
+    scope: &Scope,
+    part: Part,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<StoredOrder>, StoreError> {
+    let mut values = Vec::new();
+    let narrow = narrow(filter, before, &mut values);
+    let branches = branches(scope, part, &mut values);
+    if branches.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Each branch reads one index from its newest end and stops at the limit; the union is then at most a few pages.
+    let union = branches
+        .iter()
+        .enumerate()
+        .map(|(n, from)| {
+            format!("SELECT id FROM (SELECT DISTINCT o.id FROM {from} {narrow} ORDER BY o.id DESC LIMIT {limit}) b{n}")
+        })
+        .collect::<Vec<_>>()
+        .join(" UNION ");
+    let text =
+        format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({union}) ORDER BY o.id DESC LIMIT {limit}");
+    sql::all::<Row>(conn, &text, values).await?.into_iter().map(StoredOrder::try_from).collect()
+}
+
+fn narrow(filter: &Filter, before: Option<Uuid>, values: &mut Vec<Value>) -> String {
+    let mut all = String::new();
+    if let Some(before) = before {
+        values.push(before.into());
+        all.push_str(&format!(" AND o.id < ${}", values.len()));
+    }
+    if let Some(status) = filter.status {
+        values.push(status.as_str().into());
+        all.push_str(&format!(" AND o.status = ${}", values.len()));
+    }
+    if let Some(category) = &filter.category {
+        values.push(category.as_str().into());
+        all.push_str(&format!(" AND o.category = ${}", values.len()));
+    }
+    if let Some(area) = filter.area {
+        all.push_str(&format!(" AND {}", area_condition("o.area_code", area, values)));
+    }
+    all
+}
+
+fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
+    let (person, teams, areas) = match scope {
+        Scope::County(county) => {
+            return vec![format!("orders o WHERE {}", area_condition("o.area_code", *county, values))];
+        }
+        Scope::Actor { person, teams, areas, .. } => (*person, teams, areas),
+    };
+    let mut branches = Vec::new();
+    values.push(person.into());
+    let me = values.len();
+    if matches!(part, Part::All | Part::Own) {
+        branches.push(format!("orders o WHERE o.requester_id = ${me}"));
+        branches.push(format!("orders o WHERE o.placed_by = ${me}"));
+    }
+    if matches!(part, Part::All | Part::Team) {
+        branches.push(format!("engagement g JOIN orders o ON o.id = g.order_id WHERE g.person_id = ${me}"));
+        for team in teams {
+            values.push((*team).into());
+            branches.push(format!(
+                "dispatch_decision d JOIN orders o ON o.id = d.order_id WHERE d.team_id = ${}",
+                values.len()
+            ));
+        }
+    }
+    if matches!(part, Part::All | Part::Area) {
+        for area in areas {
+            branches.push(format!("orders o WHERE {}", area_condition("o.area_code", *area, values)));
+        }
+    }
+    branches
+}
+
+/// A decision as it was stored.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct DecisionRow {
+    /// The epoch that it led to.
+    pub epoch: i64,
+    /// The team chosen.
+    pub team_id: Option<Uuid>,
+    /// The volunteer named.
+    pub volunteer_id: Option<Uuid>,
+    /// Who overruled.
+    pub decided_by: Option<Uuid>,
+    /// When.
+    pub decided_at: DateTime<Utc>,
+    /// The policy's question, as JSON.
+    pub question: Option<String>,
+    /// The policy's answer, as JSON.
+    pub answer: String,
+}
+
+/// The latest decision about an order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest_decision(
+    conn: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<DecisionRow>, StoreError> {
+    let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
+                FROM dispatch_decision WHERE order_id = $1 ORDER BY seq DESC LIMIT 1";
+    sql::one(conn, text, vec![id.into()]).await
+}
+
+/// Writes new orders that arrived together: one multi-row statement a table. An order whose idempotency key is taken
+/// is left out and its index answered, so that one duplicate never fails its neighbours.
+///
+/// # Errors
+/// When the database fails; then nothing is written.
+pub async fn insert_all(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<usize>, StoreError> {
+    let taken = idempotency::insert_all(conn, changes.iter().map(|change| change.answer.as_ref())).await?;
+    let fresh = || changes.iter().enumerate().filter(|(n, _)| !taken.contains(n)).map(|(_, change)| change);
+    let mut orders = Rows::new(16);
+    for change in fresh() {
+        orders.push(order_values(&change.after)?);
+    }
+    if orders.is_empty() {
+        return Ok(taken);
+    }
+    let into = "orders (id, county, number, requester_id, placed_by, area_code, category, placed_at, wished_from, \
+                wished_to, status, version, epoch, snapshot, description, private)";
+    orders.insert(conn, into, "").await?;
+    insert_events(conn, fresh()).await?;
+    due::insert_all(conn, fresh().map(|change| &change.after.order)).await?;
+    insert_notifications(conn, fresh()).await?;
+    Ok(taken)
+}
+
+fn order_values(stored: &StoredOrder) -> Result<[Value; 16], StoreError> {
+    let order = &stored.order;
+    Ok([
+        order.id.into(),
+        order.county().to_string().into(),
+        stored.number.into(),
+        order.placed.requester.into(),
+        order.placed.placed_by.into(),
+        order.placed.area.to_string().into(),
+        order.placed.category.clone().into(),
+        order.placed_at.into(),
+        stored.wished_from.into(),
+        stored.wished_to.into(),
+        order.status().as_str().into(),
+        order.version.into(),
+        order.epoch.into(),
+        serde_json::to_string(order).map_err(unreadable)?.into(),
+        stored.description.clone().into(),
+        stored.private.clone().into(),
+    ])
+}
+
+/// Writes a command's change: the answer under its key, the guarded update, events, timer, decision, notifications,
+/// points. Nothing is written when somebody else was faster.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    if !idempotency::insert_all(conn, [change.answer.as_ref()]).await?.is_empty() {
+        return Err(StoreError::Twin);
+    }
+    let order = &change.after.order;
+    let text = "UPDATE orders SET status = $1, version = $2, epoch = $3, snapshot = $4 WHERE id = $5 AND version = $6";
+    let values = vec![
+        order.status().as_str().into(),
+        order.version.into(),
+        order.epoch.into(),
+        serde_json::to_string(order).map_err(unreadable)?.into(),
+        order.id.into(),
+        change.before_version.into(),
+    ];
+    if sql::run(conn, text, values).await? != 1 {
+        return Err(StoreError::Conflict);
+    }
+    insert_events(conn, [change]).await?;
+    due::follow(conn, order).await?;
+    insert_decision(conn, change).await?;
+    insert_engagement(conn, change).await?;
+    insert_notifications(conn, [change]).await?;
+    if let Some(disclosure) = &change.disclosure {
+        inbox::audit(conn, disclosure).await?;
+    }
+    for booking in &change.scoring {
+        ledger::book(conn, booking).await?;
+    }
+    Ok(())
+}
+
+async fn insert_events<'a>(
+    conn: &impl ConnectionTrait,
+    changes: impl IntoIterator<Item = &'a Change>,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(5);
+    for change in changes {
+        for (seq, record) in (change.before_version + 1..).zip(&change.records) {
+            rows.push([
+                change.after.order.id.into(),
+                seq.into(),
+                change.after.order.county().to_string().into(),
+                record.at.into(),
+                serde_json::to_string(record).map_err(unreadable)?.into(),
+            ]);
+        }
+    }
+    rows.insert(conn, "order_event (order_id, seq, county, at, record)", "").await?;
+    Ok(())
+}
+
+async fn insert_decision(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    let Some(decision) = &change.decision else { return Ok(()) };
+    let order = &change.after.order;
+    let mut rows = Rows::new(10);
+    rows.push([
+        order.id.into(),
+        order.version.into(),
+        order.county().to_string().into(),
+        decision.epoch.into(),
+        decision.team.into(),
+        decision.volunteer.into(),
+        decision.decided_by.into(),
+        decision.decided_at.into(),
+        decision.question.clone().into(),
+        decision.answer.clone().into(),
+    ]);
+    let into = "dispatch_decision (order_id, seq, county, epoch, team_id, volunteer_id, decided_by, decided_at, \
+                question, answer)";
+    rows.insert(conn, into, "").await?;
+    Ok(())
+}
+
+async fn insert_engagement(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    let accepted = change.event_names().any(|event| matches!(event, Event::Accepted { .. }));
+    let (true, State::Accepted { engagement }) = (accepted, &change.after.order.state) else { return Ok(()) };
+    let order = &change.after.order;
+    let mut rows = Rows::new(6);
+    rows.push([
+        engagement.volunteer.into(),
+        order.id.into(),
+        order.epoch.into(),
+        order.county().to_string().into(),
+        engagement.team.into(),
+        engagement.accepted_at.into(),
+    ]);
+    let into = "engagement (person_id, order_id, epoch, county, team_id, accepted_at)";
+    rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
+    Ok(())
+}
+
+async fn insert_notifications<'a>(
+    conn: &impl ConnectionTrait,
+    changes: impl IntoIterator<Item = &'a Change>,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(7);
+    for change in changes {
+        let Some(at) = change.records.last().map(|record| record.at) else { continue };
+        let order = &change.after.order;
+        for told in &change.notifications {
+            rows.push([
+                order.id.into(),
+                order.version.into(),
+                told.audience.clone().into(),
+                order.county().to_string().into(),
+                told.topic.into(),
+                told.data.clone().into(),
+                at.into(),
+            ]);
+        }
+    }
+    let into = "notification (order_id, seq, audience, county, topic, data, created_at)";
+    rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
+    Ok(())
+}
+
+/// Reserves `size` order numbers and answers the first. Numbers of a block that is not used up are lost, never reused.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reserve_numbers(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    size: i64,
+) -> Result<i64, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Counter {
+        value: i64,
+    }
+    let text = "INSERT INTO counter (county, name, value) VALUES ($1, 'order_number', $2) \
+                ON CONFLICT (county, name) DO UPDATE SET value = counter.value + $2 RETURNING value";
+    let counter: Option<Counter> =
+        sql::one(conn, text, vec![county.to_string().into(), size.into()]).await?;
+    counter.map(|counter| counter.value - size).ok_or_else(|| unreadable("no counter"))
+}
+
+/// How many orders stand in each status, for the metrics.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_by_kind(conn: &impl ConnectionTrait) -> Result<HashMap<String, i64>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        kind: String,
+        orders: i64,
+    }
+    let text = "SELECT kind, count(*) AS orders FROM due GROUP BY kind";
+    let rows: Vec<Count> = sql::all(conn, text, Vec::new()).await?;
+    Ok(rows.into_iter().map(|row| (row.kind, row.orders)).collect())
+}
