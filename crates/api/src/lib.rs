@@ -1,1 +1,107 @@
-//! api
+//! The REST API of 幸福+码: `/api/v1`, its problems and its document.
+//!
+//! One small file an endpoint group. Every handler is named once, in [`operations`]: that list both serves it and puts
+//! it into the specification, so that no served route can be missing there.
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware};
+use utoipa::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+use xingfuma_app::App;
+
+pub mod auth;
+mod board;
+mod extract;
+mod me;
+mod order_json;
+pub mod orders;
+mod problem;
+mod request_id;
+mod room;
+mod scan;
+mod score;
+mod showcase;
+mod token;
+
+pub use token::Tokens;
+
+/// What every handler works with.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The use cases.
+    pub app: App,
+    /// Access tokens.
+    pub tokens: Tokens,
+}
+
+macro_rules! operations {
+    ($($module:ident :: $name:ident),+ $(,)?) => {
+        fn serve_operations(config: &mut ServiceConfig) {
+            $(config.service($module::$name);)+
+        }
+
+        #[derive(OpenApi)]
+        #[openapi(
+            info(
+                title = "幸福+码",
+                version = "1.0.0",
+                description = "点派接评晒: place, dispatch, accept, rate, show. Errors are `application/problem+json` with a stable `code`. Lists are paged by an opaque `cursor`. An order's `version` is its `ETag`."
+            ),
+            paths($($module::$name),+),
+            components(schemas(problem::ProblemBody)),
+            modifiers(&Bearer),
+        )]
+        struct Document;
+    };
+}
+
+operations!(
+    auth::log_in_wechat, auth::bind_phone, auth::log_in_password, auth::refresh, auth::log_out,
+    me::me, me::inbox, me::mark_inbox_read, me::passbook,
+    scan::sign, scan::badge, scan::categories,
+    orders::place, orders::list, orders::one, orders::events, orders::decision, orders::contact,
+    orders::dispatch, orders::accept, orders::decline, orders::hand_over, orders::arrive, orders::complete,
+    orders::wait, orders::answer, orders::rate, orders::reopen, orders::cancel, orders::escalate, orders::urge,
+    showcase::show, showcase::list, showcase::pending, showcase::consent, showcase::approve, showcase::reject,
+    showcase::feature, showcase::withdraw,
+    board::board,
+    score::rules, score::why, score::reverse,
+    room::livez, room::readyz, room::metrics, room::openapi,
+);
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// The specification, as it is committed in `openapi/`.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn document() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&Document::openapi())?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Serves the API on an address until it is stopped.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve(state: State, listen: &str, workers: usize) -> std::io::Result<Server> {
+    let shared = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(shared.clone())
+            .wrap(middleware::from_fn(request_id::finish))
+            .configure(serve_operations)
+            .service(SwaggerUi::new("/docs/{_:.*}").url("/api/v1/openapi.json", Document::openapi()))
+            .default_service(web::to(problem::nothing_here))
+    });
+    Ok(server.workers(workers).shutdown_timeout(10).bind(listen)?.run())
+}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{self, Actor, Hat, View, Words};
+use xingfuma_domain::access::{self, Actor, View, Words};
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::order::{Order, Record, Verb, allowed_actions};
+use xingfuma_domain::order::{Hat, Order, Record, Verb, allowed_actions};
 use xingfuma_domain::phone::Phone;
 use xingfuma_store::orders::{StoredOrder, WholeOrder};
 

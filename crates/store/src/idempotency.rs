@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::sql::{self, Rows};
+use crate::sql;
 use crate::{Store, StoreError};
 
 /// A successful answer, sealed.

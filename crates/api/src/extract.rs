@@ -1,0 +1,214 @@
+//! What handlers take from a request: who calls, the body, the key, the version he has seen, the page.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use xingfuma_app::Caller;
+use xingfuma_app::command::{Keyed, Reply};
+
+use crate::State;
+use crate::problem::Problem;
+
+/// Largest JSON body, in bytes.
+const BODY_LARGEST: usize = 64 * 1024;
+/// Longest idempotency key, in bytes.
+const KEY_LONGEST: usize = 128;
+
+/// Somebody who has logged in; without him the answer is 401.
+pub(crate) struct LoggedIn(pub(crate) Caller);
+
+impl FromRequest for LoggedIn {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = request.app_data::<web::Data<State>>().cloned();
+        let token = bearer(request.headers()).map(str::to_owned);
+        Box::pin(async move {
+            let refused = || Problem::new(401, "unauthenticated");
+            let state = state.ok_or_else(refused)?;
+            let token = token.ok_or_else(refused)?;
+            let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
+            let app = state.app.clone();
+            let caller = state.app.run(async move { app.caller(session).await }).await?;
+            Ok(LoggedIn(caller))
+        })
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// A JSON body as it was sent, with what was read from it.
+pub(crate) struct Body<T> {
+    pub(crate) read: T,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Body<T>, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = web::Payload::from_request(request, payload);
+        Box::pin(async move {
+            let payload = payload.await.map_err(|_| Problem::new(400, "malformed_request"))?;
+            let bytes = payload
+                .to_bytes_limited(BODY_LARGEST)
+                .await
+                .map_err(|_| Problem::new(413, "payload_too_large"))?
+                .map_err(|_| Problem::new(400, "malformed_request"))?
+                .to_vec();
+            // Nothing at all means an empty object: `{}` of a command that takes none.
+            let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+            let read = serde_json::from_slice(text)
+                .map_err(|error| Problem::new(400, "malformed_json").with_detail(where_it_fails(&error)))?;
+            Ok(Body { read, bytes })
+        })
+    }
+}
+
+/// Where a body fails; what stands there is not repeated, because it may be personal.
+fn where_it_fails(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "unexpected field or value",
+        serde_json::error::Category::Eof => "it ends too early",
+        _ => "syntax",
+    };
+    format!("{kind}, line {}, column {}", error.line(), error.column())
+}
+
+/// The caller's key; `None` where he gave none.
+pub(crate) fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim().trim_matches('"');
+    let plain = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > KEY_LONGEST || !plain {
+        return Err(Problem::new(400, "idempotency_key_invalid"));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// The caller's key, hashed with the route and the body.
+pub(crate) fn keyed(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Option<Keyed>, Problem> {
+    let route = format!("{} {}", request.method(), request.path());
+    Ok(key(request)?.map(|key| state.app.keyed(caller.actor.person, &route, &key, body)))
+}
+
+/// As [`keyed`], where a key is required.
+pub(crate) fn required_key(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Keyed, Problem> {
+    keyed(state, caller, request, body)?.ok_or_else(|| Problem::new(400, "idempotency_key_required"))
+}
+
+/// The version that the caller insists on.
+pub(crate) fn if_match(request: &HttpRequest) -> Result<Option<i64>, Problem> {
+    let Some(value) = request.headers().get("if-match") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.trim_start_matches("W/").trim_matches('"').parse();
+    version.map(Some).map_err(|_| Problem::new(400, "malformed_request").with_detail("If-Match"))
+}
+
+/// An id in a path; what is none is not there.
+pub(crate) fn id(text: &str) -> Result<Uuid, Problem> {
+    text.parse().map_err(|_| Problem::new(404, "not_found"))
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    /// Most items, at most 100.
+    #[param(minimum = 1, maximum = 100)]
+    pub(crate) limit: Option<u64>,
+    /// Where the page before ended.
+    pub(crate) cursor: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn limit(&self) -> Result<u64, Problem> {
+        match self.limit {
+            None => Ok(20),
+            Some(limit @ 1..=100) => Ok(limit),
+            Some(_) => Err(Problem::new(400, "malformed_request").with_detail("limit")),
+        }
+    }
+
+    pub(crate) fn before(&self) -> Result<Option<Uuid>, Problem> {
+        let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
+        Uuid::from_slice(&bytes).map(Some).map_err(|_| bad())
+    }
+}
+
+/// The query of a request.
+pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+    let read = web::Query::<T>::from_query(request.query_string());
+    read.map(web::Query::into_inner).map_err(|_| Problem::new(400, "malformed_request").with_detail("query"))
+}
+
+/// A page as it is answered.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Items<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> Items<T> {
+    /// A page; a full one has a next, which begins after `last`.
+    pub(crate) fn page(items: Vec<T>, limit: u64, last: Option<Uuid>) -> Items<T> {
+        let full = items.len() as u64 >= limit;
+        let next_cursor = last.filter(|_| full).map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+        Items { items, next_cursor }
+    }
+}
+
+/// A use case's reply as an HTTP answer.
+pub(crate) fn respond(reply: Reply) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(reply.status);
+    let mut response = HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::OK));
+    response.content_type("application/json");
+    if reply.replayed {
+        response.insert_header(("idempotent-replayed", "true"));
+    }
+    if let Some(version) = version_in(&reply.body) {
+        response.insert_header(("etag", format!("\"{version}\"")));
+    }
+    response.body(reply.body)
+}
+
+fn version_in(body: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: i64,
+    }
+    serde_json::from_slice::<Versioned>(body).ok().map(|versioned| versioned.version)
+}

@@ -1,0 +1,216 @@
+//! Problems (RFC 9457): one table from what went wrong to status, code and words.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+use xingfuma_app::{AppError, FieldFault};
+use xingfuma_domain::order::Refusal;
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FieldProblem {
+    /// The field's name.
+    field: String,
+    /// A stable code.
+    code: String,
+}
+
+/// A problem as it is sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProblemBody {
+    /// Names the kind of problem.
+    #[schema(example = "urn:xingfuma:problem:order_taken")]
+    r#type: String,
+    /// What it is, in words.
+    #[schema(example = "已被他人接单")]
+    title: String,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    status: u16,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// A stable code.
+    #[schema(example = "order_taken")]
+    code: String,
+    /// What is wrong, by field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+    /// Names this request in the logs.
+    request_id: String,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Option<String>,
+    errors: Vec<FieldFault>,
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: u16, code: &'static str) -> Problem {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Problem { status, code, detail: None, errors: Vec::new(), retry_after: None }
+    }
+
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Problem {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The answer, in the caller's language.
+    pub(crate) fn response(&self, request_id: &str, english: bool) -> HttpResponse {
+        let body = ProblemBody {
+            r#type: format!("urn:xingfuma:problem:{}", self.code),
+            title: title(self.code, english).to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.to_owned(),
+            errors: self
+                .errors
+                .iter()
+                .map(|fault| FieldProblem { field: fault.field.to_owned(), code: fault.code.to_owned() })
+                .collect(),
+            request_id: request_id.to_owned(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response.content_type("application/problem+json").insert_header(("cache-control", "no-store"));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header(("retry-after", seconds.to_string()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header(("www-authenticate", "Bearer"));
+        }
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.status.as_u16(), self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The outermost middleware writes the body, because it knows the request's id and language.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status);
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Problem {
+        match error {
+            AppError::Unauthenticated => Problem::new(401, "unauthenticated"),
+            AppError::LogInRefused(code) => Problem::new(401, code),
+            AppError::NotFound => Problem::new(404, "not_found"),
+            AppError::Gone(what) => Problem::new(410, if what == "sign" { "sign_revoked" } else { "gone" }),
+            AppError::Forbidden => Problem::new(403, "forbidden"),
+            AppError::Invalid(errors) => Problem { errors, ..Problem::new(422, "invalid_fields") },
+            AppError::Refused(refusal) => of_refusal(&refusal),
+            AppError::Conflict(code) => Problem::new(409, code),
+            AppError::Stale => Problem::new(412, "stale_version"),
+            AppError::KeyReused => Problem::new(422, "idempotency_key_reused"),
+            AppError::TooMany { retry_after } => {
+                Problem { retry_after: Some(retry_after), ..Problem::new(429, "too_many_requests") }
+            }
+            AppError::Unavailable(what) => {
+                Problem { retry_after: Some(2), ..Problem::new(503, "unavailable").with_detail(what) }
+            }
+            AppError::Store(error) => {
+                tracing::warn!(%error, "the database did not do what was asked");
+                Problem { retry_after: Some(2), ..Problem::new(503, "unavailable") }
+            }
+            AppError::Unsealable(_) | AppError::Internal(_) => {
+                tracing::error!(%error, "a bug");
+                Problem::new(500, "internal")
+            }
+        }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Problem {
+    let stands = |status: &xingfuma_domain::order::Status| format!("status: {}", status.as_str());
+    match refusal {
+        Refusal::Illegal { status, .. } => Problem::new(409, "illegal_move").with_detail(stands(status)),
+        Refusal::Taken { status } => Problem::new(409, "order_taken").with_detail(stands(status)),
+        Refusal::NotYours => Problem::new(403, "forbidden"),
+        Refusal::OwnOrder => Problem::new(409, "own_order"),
+        Refusal::AlreadyDeclined => Problem::new(409, "already_declined"),
+        Refusal::ReasonRequired => Problem {
+            errors: vec![FieldFault { field: "reason", code: "required" }],
+            ..Problem::new(422, "invalid_fields")
+        },
+        Refusal::ArrivalRequired => Problem::new(409, "arrival_required"),
+        Refusal::TooLate { .. } => Problem::new(409, "too_late"),
+        Refusal::ReopenedTooOften => Problem::new(409, "reopened_too_often"),
+        Refusal::TooSoon { retry_at } => Problem {
+            retry_after: Some(1_800),
+            ..Problem::new(429, "too_many_requests").with_detail(retry_at.to_rfc3339())
+        },
+        Refusal::TopLevel => Problem::new(409, "top_level"),
+        Refusal::OutOfRange { field } => Problem {
+            errors: vec![FieldFault { field, code: "out_of_range" }],
+            ..Problem::new(422, "invalid_fields")
+        },
+    }
+}
+
+/// The words of a code: Chinese, and English for those who ask for it.
+fn title(code: &str, english: bool) -> &'static str {
+    let (chinese, other) = match code {
+        "unauthenticated" => ("请先登录", "Log in first"),
+        "bad_code" => ("登录凭证无效，请重新打开小程序", "The log-in code is wrong or used"),
+        "high_risk_user" => ("微信提示该账号存在风险", "WeChat calls this user risky"),
+        "bad_credentials" => ("用户名或密码不正确", "Wrong user name or password"),
+        "not_found" => ("没有找到", "Not found"),
+        "sign_revoked" => ("该标识牌已停用", "This sign is no longer in force"),
+        "gone" => ("已不存在", "Gone"),
+        "forbidden" => ("没有权限", "Not allowed"),
+        "invalid_fields" => ("有内容填写不正确", "Some fields are not as they should be"),
+        "illegal_move" => ("当前状态下不能这样操作", "Not possible in this state"),
+        "order_taken" => ("已被他人接单", "Somebody else has taken it"),
+        "own_order" => ("不能承接自己下的单", "Nobody serves his own order"),
+        "already_declined" => ("您已经退过此单", "You have declined it already"),
+        "arrival_required" => ("请先确认到达", "Arrive first"),
+        "too_late" => ("已超过期限", "The time for this is over"),
+        "reopened_too_often" => ("返工次数已达上限", "Reopened as often as possible"),
+        "top_level" => ("已在县一级", "It is at the county already"),
+        "stale_version" => ("内容已被他人更新，请刷新", "Somebody else has changed it; read it again"),
+        "idempotency_key_required" => ("缺少 Idempotency-Key", "Idempotency-Key is required"),
+        "idempotency_key_invalid" => ("Idempotency-Key 不正确", "Idempotency-Key is not as it should be"),
+        "idempotency_key_reused" => ("同一个 Idempotency-Key 用于不同内容", "The key was used for another body"),
+        "too_many_requests" => ("操作太频繁，请稍后再试", "Too often; try again later"),
+        "unavailable" => ("服务暂时不可用，请稍后再试", "Out of reach for a moment; try again"),
+        "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),
+        "malformed_request" => ("请求格式不正确", "The request is malformed"),
+        "payload_too_large" => ("请求内容过大", "The body is too large"),
+        "consent_missing" => ("还缺少当事人的同意", "A consent is missing"),
+        "post_exists" => ("该服务单已有晒单", "The order has a post already"),
+        "post_not_pending" => ("该晒单不在待审状态", "The post does not wait any more"),
+        "post_not_published" => ("该晒单没有发布", "The post is not published"),
+        "already_featured" => ("已是精选", "Featured already"),
+        "already_answered" => ("该积分记录已冲正", "The entry was answered already"),
+        "not_reversible" => ("该积分记录不能冲正", "The entry cannot be reversed"),
+        "phone_taken" => ("该手机号已被他人绑定", "Somebody else has this phone"),
+        "busy" => ("操作繁忙，请重试", "Busy; try again"),
+        _ => ("出错了，请稍后再试", "Something went wrong"),
+    };
+    if english { other } else { chinese }
+}
+
+/// The answer for a path that is none.
+pub(crate) async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(404, "not_found"))
+}

@@ -1,0 +1,62 @@
+//! The outermost room: gives each request its id, writes problems, counts and logs. No query, no body, no personal data
+//! is logged.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use crate::State;
+use crate::problem::Problem;
+
+/// Longest id that is taken over from the caller.
+const LONGEST: usize = 64;
+
+pub(crate) async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let start = std::time::Instant::now();
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let id = given_id(&request)
+        .unwrap_or_else(|| state.as_ref().map(|state| state.app.new_id().to_string()).unwrap_or_default());
+    let english = prefers_english(&request);
+    let method = request.method().to_string();
+    let called = next.call(request).await?;
+    // The pattern, not the path: a path may hold what belongs to somebody.
+    let route = called.request().match_pattern().unwrap_or_default();
+    let mut response = called.map_into_boxed_body();
+    let problem = response.response().extensions().get::<Problem>().cloned();
+    if let Some(problem) = problem {
+        let (request, _) = response.into_parts();
+        let written = problem.response(&id, english);
+        response = ServiceResponse::new(request, written);
+    }
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("x-request-id", &id);
+    set("x-content-type-options", "nosniff");
+    let status = response.status().as_u16();
+    if let Some(state) = state {
+        state.app.metrics.count_request(&method, status);
+    }
+    let millis = start.elapsed().as_millis();
+    tracing::info!(request = %id, method, route, status, millis, "answered");
+    Ok(response)
+}
+
+fn given_id(request: &ServiceRequest) -> Option<String> {
+    let id = request.headers().get("x-request-id")?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (!id.is_empty() && id.len() <= LONGEST && id.bytes().all(plain)).then(|| id.to_owned())
+}
+
+fn prefers_english(request: &ServiceRequest) -> bool {
+    let accepted = request.headers().get("accept-language").and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|languages| languages.trim_start().to_ascii_lowercase().starts_with("en"))
+}
