@@ -1,5 +1,8 @@
-//! The harness of the tests that run the real thing: real databases, real queues, and their faults.
+//! The harness of the tests that run the real thing: the real program, real databases, real queues, and their faults.
 //!
-//! [`services`] starts a private PostgreSQL and a private Redis for a test process, and breaks them on demand.
+//! [`services`] starts a private PostgreSQL and a private Redis for a test process, and breaks them on demand;
+//! [`program`] starts the program on them, or alone; [`client`] speaks with it as a phone or a desk does.
 
+pub mod client;
+pub mod program;
 pub mod services;

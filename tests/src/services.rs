@@ -17,8 +17,8 @@
 //!   ends with the test, so one thread that lives as long as the process starts them all.
 //! - A small shell process waits at the end of a pipe for the test process to end, and removes the home then.
 
-mod child;
-mod home;
+pub(crate) mod child;
+pub(crate) mod home;
 mod postgres;
 mod redis;
 
@@ -31,14 +31,14 @@ use std::{
 pub use self::{postgres::Postgres, redis::Redis};
 
 /// How long a server may take to start or to recover, on a machine that is busy compiling.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often a start is tried: another process may take the port between its choice and its use.
-const STARTS: u32 = 5;
+pub(crate) const STARTS: u32 = 5;
 /// How long to wait before looking again.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A port that nobody listened at a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
     listener.local_addr().expect("its address").port()
 }
@@ -56,7 +56,7 @@ fn program(name: &str, elsewhere: &[PathBuf], package: &str) -> PathBuf {
 }
 
 /// The end of a log, for the message of a panic.
-fn last_lines(log: &Path) -> String {
+pub(crate) fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_else(|error| format!("(no log: {error})"));
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")

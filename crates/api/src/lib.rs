@@ -57,7 +57,7 @@ macro_rules! operations {
 
 operations!(
     auth::log_in_wechat, auth::bind_phone, auth::log_in_password, auth::refresh, auth::log_out,
-    me::me, me::inbox, me::mark_inbox_read, me::passbook,
+    me::who_am_i, me::inbox, me::mark_inbox_read, me::passbook,
     scan::sign, scan::badge, scan::categories,
     orders::place, orders::list, orders::one, orders::events, orders::decision, orders::contact,
     orders::dispatch, orders::accept, orders::decline, orders::hand_over, orders::arrive, orders::complete,

@@ -192,3 +192,16 @@ fn deadline_passed(seen: &OrderSeen, now: chrono::DateTime<chrono::Utc>) -> bool
         _ => false,
     }
 }
+
+impl App {
+    /// What a badge says to a passer-by, under its number as it is printed.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a number that nobody ever had.
+    pub async fn badge(&self, number: &str) -> Result<(String, people::BadgeRow), AppError> {
+        let number: xingfuma_domain::badge::BadgeNumber = number.parse().map_err(|_| AppError::NotFound)?;
+        let number = number.to_string();
+        let row = people::badge(self.store.pool(), self.settings.county, &number).await?;
+        Ok((number, row.ok_or(AppError::NotFound)?))
+    }
+}

@@ -1,1 +1,155 @@
-fn main() {}
+//! 幸福+码, the program: one binary in all its roles.
+
+mod configuration;
+mod demo;
+mod running;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xingfuma_app::clock::Ids;
+use xingfuma_app::keys::KeyTexts;
+
+use configuration::{Configuration, StartError};
+
+#[derive(Parser)]
+#[command(name = "xingfuma", version, about = "幸福+码: 点派接评晒, the volunteer services of a county")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fill in the default county and serve it from this one process, with nothing installed.
+    Demo {
+        /// Where the database, the keys and demo-accounts.json are kept.
+        #[arg(long, default_value = "demo-data")]
+        data_dir: PathBuf,
+        /// The address to listen on.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// Fill in and write demo-accounts.json, then end.
+        #[arg(long)]
+        seed_only: bool,
+    },
+    /// Serve the API. Without Redis this process also works and sweeps.
+    Serve,
+    /// Dispatch what the queue brings, do what is due, tell people.
+    Worker,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Print fresh keys as environment variables.
+    Keys,
+    /// Write the specification, or compare it with a file.
+    Openapi {
+        /// Compare with this file instead of printing.
+        #[arg(long)]
+        check: Option<PathBuf>,
+    },
+    /// Ask a running server whether it is ready; for health checks.
+    Healthcheck {
+        /// The address to ask.
+        #[arg(long, default_value = "http://127.0.0.1:8080/readyz")]
+        url: String,
+    },
+    /// Check the books.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Check sums and balances of the ledger; ends with 1 and names the rows when something is wrong.
+    Verify {
+        /// The data directory of a demo; without it the configured database.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Keys => {
+            print_keys();
+            Ok(())
+        }
+        Command::Openapi { check } => openapi(check),
+        command => running::on_runtime(run(command)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xingfuma: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), StartError> {
+    match command {
+        Command::Demo { data_dir, listen, seed_only } => demo::run(&data_dir, &listen, seed_only).await,
+        Command::Serve => running::serve(Configuration::load()?).await,
+        Command::Worker => running::work(Configuration::load()?).await,
+        Command::Migrate => running::migrate(&Configuration::load()?).await,
+        Command::Healthcheck { url } => healthcheck(&url).await,
+        Command::Audit { command: AuditCommand::Verify { data_dir } } => verify(data_dir).await,
+        Command::Keys | Command::Openapi { .. } => Ok(()),
+    }
+}
+
+fn print_keys() {
+    let keys = KeyTexts::generate(&Ids::from_system());
+    println!("XINGFUMA_KEYS__DATA={}", keys.data);
+    println!("XINGFUMA_KEYS__TOKEN={}", keys.token);
+    println!("XINGFUMA_KEYS__INDEX={}", keys.index);
+}
+
+fn openapi(check: Option<PathBuf>) -> Result<(), StartError> {
+    let document = xingfuma_api::document().map_err(|error| StartError::Other(error.to_string()))?;
+    let Some(path) = check else {
+        print!("{document}");
+        return Ok(());
+    };
+    let committed = std::fs::read_to_string(&path).map_err(|error| StartError::file(&path, &error))?;
+    if committed == document {
+        println!("{} is up to date", path.display());
+        return Ok(());
+    }
+    Err(StartError::Other(format!(
+        "{0} has drifted from the program; renew it: xingfuma openapi > {0}",
+        path.display()
+    )))
+}
+
+async fn healthcheck(url: &str) -> Result<(), StartError> {
+    // Plain http to this machine: no TLS is needed, but the client wants to know its provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let bad = |error: reqwest::Error| StartError::Other(error.without_url().to_string());
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(3)).build().map_err(bad)?;
+    let answer = client.get(url).send().await.map_err(bad)?;
+    answer.error_for_status().map_err(bad)?;
+    Ok(())
+}
+
+async fn verify(data_dir: Option<PathBuf>) -> Result<(), StartError> {
+    let url = match data_dir {
+        Some(directory) => demo::database_url(&directory)?,
+        None => Configuration::load()?.database.url,
+    };
+    let store = running::connect(&url, 2).await?;
+    let verdict = xingfuma_store::ledger::verify(store.pool()).await?;
+    println!("{} transactions, {} entries", verdict.transactions, verdict.entries);
+    for fault in &verdict.faults {
+        println!("{fault}");
+    }
+    if verdict.faults.is_empty() {
+        println!("the ledger is in order");
+        return Ok(());
+    }
+    Err(StartError::Other(format!("{} faults in the ledger", verdict.faults.len())))
+}

@@ -30,13 +30,13 @@ static NURSERY: LazyLock<Mutex<mpsc::Sender<Birth>>> = LazyLock::new(|| {
 
 /// A running server. Dropping it kills it and waits for its end.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
 }
 
 impl Server {
     /// Starts `command`, which should be made by [`dying_with_its_parent`].
-    pub(super) fn start(command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
         let (sender, receiver) = mpsc::channel();
         let name = format!("{command:?}");
         NURSERY
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// Whether it has not ended by itself.
-    pub(super) fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child of ours").is_none()
     }
 
@@ -91,6 +91,6 @@ fn parent(process: u32) -> Option<u32> {
 
 /// Makes `command`, which begins with `setpriv`, one whose process the kernel kills when its parent dies. What follows
 /// is the program and its arguments.
-pub(super) fn dying_with_its_parent(command: &mut Command) -> &mut Command {
+pub(crate) fn dying_with_its_parent(command: &mut Command) -> &mut Command {
     command.args(["--pdeathsig", "KILL"])
 }

@@ -13,13 +13,13 @@ const SWEEP: &str = r#"read -r _; for pause in 1 2 4; do sleep $pause; rm -rf --
 
 /// A temporary directory, removed when it is dropped or when the test process ends.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(crate) struct Home {
     directory: TempDir,
     sweeper: Child,
 }
 
 impl Home {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let prefix = format!("xingfuma-{name}-");
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory");
         let sweeper = Command::new("sh")
@@ -35,7 +35,7 @@ impl Home {
         Self { directory, sweeper }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 }

@@ -1,0 +1,152 @@
+//! Scoring: the rules, why an entry is what it is, and its reversal.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use xingfuma_domain::scoring::{PostedTransaction, Rule};
+
+use crate::State;
+use crate::extract::{Body, LoggedIn, id, required_key, respond};
+use crate::problem::{Problem, ProblemBody};
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RuleJson {
+    #[schema(example = "609")]
+    code: String,
+    #[schema(example = "base")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    name: String,
+    /// A number, or the least and the most that may be decided.
+    #[schema(value_type = Object)]
+    points: serde_json::Value,
+    version: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monthly_cap: Option<i64>,
+    evidence_required: bool,
+}
+
+impl From<&Rule> for RuleJson {
+    fn from(rule: &Rule) -> RuleJson {
+        RuleJson {
+            code: rule.code.clone(),
+            kind: rule.kind.as_str(),
+            category: rule.category.clone(),
+            name: rule.name.clone(),
+            points: serde_json::to_value(rule.points).unwrap_or_default(),
+            version: rule.version,
+            monthly_cap: rule.monthly_cap,
+            evidence_required: rule.evidence_required,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct RulesJson {
+    items: Vec<RuleJson>,
+}
+
+/// The rules in all their versions.
+#[utoipa::path(get, path = "/api/v1/score/rules", tag = "score", security(("bearer" = [])),
+    responses((status = 200, body = RulesJson), (status = 401, body = ProblemBody)))]
+#[get("/api/v1/score/rules")]
+async fn rules(state: web::Data<State>, LoggedIn(_caller): LoggedIn) -> Result<HttpResponse, Problem> {
+    let items = state.app.rules.iter().map(RuleJson::from).collect();
+    Ok(HttpResponse::Ok().json(RulesJson { items }))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EntryJson {
+    id: Uuid,
+    at: DateTime<Utc>,
+    points: i64,
+    cause: String,
+    rule: String,
+    rule_version: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reverses: Option<Uuid>,
+}
+
+impl From<&PostedTransaction> for EntryJson {
+    fn from(posted: &PostedTransaction) -> EntryJson {
+        let posting = &posted.posting;
+        EntryJson {
+            id: posted.id,
+            at: posting.at,
+            points: posting.points(),
+            cause: posting.cause.kind.to_string(),
+            rule: posting.rule_code.clone(),
+            rule_version: posting.rule_version,
+            reverses: posting.reverses,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WhyJson {
+    entry: EntryJson,
+    rule: RuleJson,
+    /// What the rule was applied to.
+    #[schema(value_type = Object)]
+    inputs: serde_json::Value,
+    /// The number again, from these inputs and that version.
+    recomputed: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<Uuid>,
+}
+
+/// Why an entry is what it is.
+#[utoipa::path(get, path = "/api/v1/score/entries/{id}/why", tag = "score", params(("id" = Uuid, Path)),
+    security(("bearer" = [])),
+    responses((status = 200, body = WhyJson), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/api/v1/score/entries/{id}/why")]
+async fn why(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    entry: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let entry = id(&entry)?;
+    let app = state.app.clone();
+    let why = state.app.run(async move { app.why(&caller, entry).await }).await?;
+    Ok(HttpResponse::Ok().json(WhyJson {
+        entry: EntryJson::from(&why.posted),
+        rule: RuleJson::from(&why.rule),
+        inputs: serde_json::to_value(&why.posted.posting.inputs).unwrap_or_default(),
+        recomputed: why.recomputed,
+        decided_by: why.posted.posting.decided_by,
+    }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReverseBody {
+    reason: String,
+}
+
+/// Reverse one entry exactly, with a reason; each entry once.
+#[utoipa::path(post, path = "/api/v1/score/entries/{id}/reverse", tag = "score", request_body = ReverseBody,
+    params(("id" = Uuid, Path), ("Idempotency-Key" = String, Header)), security(("bearer" = [])),
+    responses((status = 201, body = EntryJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "already_answered"), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/score/entries/{id}/reverse")]
+async fn reverse(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
+    entry: web::Path<String>,
+    body: Body<ReverseBody>,
+) -> Result<HttpResponse, Problem> {
+    let keyed = required_key(&state, &caller, &request, &body.bytes)?;
+    let entry = id(&entry)?;
+    let app = state.app.clone();
+    let render = |posted: &PostedTransaction| (201, serde_json::to_vec(&EntryJson::from(posted)).unwrap_or_default());
+    let work = async move { app.reverse(&caller, entry, &body.read.reason, &keyed, render).await };
+    Ok(respond(state.app.run(work).await?))
+}

@@ -1,0 +1,148 @@
+//! What the program is told: `xingfuma.toml` if it is there, then the environment (`XINGFUMA_`, `__` between levels).
+
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use xingfuma_app::AppError;
+use xingfuma_app::keys::{KeyTexts, WeakKey};
+use xingfuma_domain::area::AreaCode;
+use xingfuma_store::StoreError;
+
+/// Why the program does not start, or stops.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("configuration: {0}")]
+    Configuration(Box<figment::Error>),
+    #[error(transparent)]
+    WeakKey(#[from] WeakKey),
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StartError {
+    pub(crate) fn file(path: &Path, error: &std::io::Error) -> StartError {
+        StartError::Other(format!("{}: {error}", path.display()))
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Configuration {
+    /// The address to listen on.
+    pub(crate) listen: String,
+    /// Where people reach it.
+    pub(crate) public_url: String,
+    /// Threads that answer requests.
+    pub(crate) threads: usize,
+    /// Log in against the built-in stand-in of WeChat, as the demo does. Not for production.
+    pub(crate) sandbox: bool,
+    pub(crate) database: DatabaseConfiguration,
+    pub(crate) redis: RedisConfiguration,
+    pub(crate) keys: KeyTexts,
+    pub(crate) wechat: WeChatConfiguration,
+    pub(crate) county: CountyConfiguration,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DatabaseConfiguration {
+    /// `postgres://…` or `sqlite://FILE?mode=rwc`.
+    pub(crate) url: String,
+    /// Most connections of this process.
+    pub(crate) connections: u32,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RedisConfiguration {
+    /// `redis://…`; without it the queue lives in this process.
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WeChatConfiguration {
+    pub(crate) appid: String,
+    pub(crate) secret: String,
+    /// Another address than WeChat's own.
+    pub(crate) base_url: Option<String>,
+}
+
+impl std::fmt::Debug for WeChatConfiguration {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("WeChatConfiguration").field("appid", &self.appid).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CountyConfiguration {
+    /// Six digits.
+    pub(crate) code: String,
+}
+
+impl Default for Configuration {
+    fn default() -> Configuration {
+        Configuration {
+            listen: "127.0.0.1:8080".to_owned(),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            threads: 2,
+            sandbox: false,
+            database: DatabaseConfiguration::default(),
+            redis: RedisConfiguration::default(),
+            keys: KeyTexts::default(),
+            wechat: WeChatConfiguration::default(),
+            county: CountyConfiguration::default(),
+        }
+    }
+}
+
+impl Default for DatabaseConfiguration {
+    fn default() -> DatabaseConfiguration {
+        DatabaseConfiguration { url: String::new(), connections: 12 }
+    }
+}
+
+impl Default for WeChatConfiguration {
+    fn default() -> WeChatConfiguration {
+        WeChatConfiguration { appid: "sandbox".to_owned(), secret: "sandbox".to_owned(), base_url: None }
+    }
+}
+
+impl Default for CountyConfiguration {
+    fn default() -> CountyConfiguration {
+        CountyConfiguration { code: "140724".to_owned() }
+    }
+}
+
+impl Configuration {
+    /// Reads the file and the environment.
+    pub(crate) fn load() -> Result<Configuration, StartError> {
+        let configuration = Configuration::read()?;
+        if configuration.database.url.is_empty() {
+            return Err(StartError::Other(
+                "XINGFUMA_DATABASE__URL is missing: postgres://… or sqlite://FILE?mode=rwc".to_owned(),
+            ));
+        }
+        Ok(configuration)
+    }
+
+    /// As [`Configuration::load`], without asking for a database.
+    pub(crate) fn read() -> Result<Configuration, StartError> {
+        Figment::from(Serialized::defaults(Configuration::default()))
+            .merge(Toml::file("xingfuma.toml"))
+            .merge(Env::prefixed("XINGFUMA_").ignore(&["renew", "tests_long"]).split("__"))
+            .extract()
+            .map_err(|error| StartError::Configuration(Box::new(error)))
+    }
+
+    pub(crate) fn county(&self) -> Result<AreaCode, StartError> {
+        self.county.code.parse().map_err(|_| StartError::Other("XINGFUMA_COUNTY__CODE is no area code".to_owned()))
+    }
+}

@@ -1,0 +1,176 @@
+//! Starting and stopping: the parts put together, the tasks of each role, a graceful end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use xingfuma_api::{State, Tokens};
+use xingfuma_app::clock::{Clock, Ids};
+use xingfuma_app::keys::Keys;
+use xingfuma_app::{App, Foundation, Settings};
+use xingfuma_queue::{DispatchQueue, MemoryQueue, RedisQueue};
+use xingfuma_store::{Store, StoreOptions, migrations};
+use xingfuma_wechat::sandbox::Sandbox;
+use xingfuma_wechat::{Client, ClientConfig};
+
+use crate::configuration::{Configuration, StartError};
+use crate::demo;
+
+/// How long tasks may take to finish what is in hand.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs on the one multi-thread runtime that owns the pool, the writer and the commands.
+pub(crate) fn on_runtime(work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+    start_logs();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    runtime.block_on(work)
+}
+
+fn start_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("XINGFUMA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,xingfuma=info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Connects to a database.
+pub(crate) async fn connect(url: &str, connections: u32) -> Result<Store, StartError> {
+    let options = StoreOptions { max_connections: connections, ..StoreOptions::new(url) };
+    Ok(Store::connect(&options).await?)
+}
+
+/// Brings the schema up to date.
+pub(crate) async fn migrate(configuration: &Configuration) -> Result<(), StartError> {
+    let store = connect(&configuration.database.url, 2).await?;
+    let pending = migrations::pending(&store).await?;
+    migrations::migrate(&store).await?;
+    println!("{pending} migrations done");
+    Ok(())
+}
+
+/// An app with what must live as long as it does.
+pub(crate) struct Running {
+    pub(crate) app: App,
+    sandbox: Option<Sandbox>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Puts an app together from its configuration.
+pub(crate) async fn start(configuration: &Configuration) -> Result<Running, StartError> {
+    let keys = Keys::load(&configuration.keys)?;
+    let store = connect(&configuration.database.url, configuration.database.connections).await?;
+    if migrations::pending(&store).await? > 0 {
+        return Err(StartError::Other("the schema is behind the program: run `xingfuma migrate`".to_owned()));
+    }
+    let county = configuration.county()?;
+    let queue: Arc<dyn DispatchQueue> = match &configuration.redis.url {
+        Some(url) => Arc::new(
+            RedisQueue::new(url, &format!("xfm-{county}")).map_err(|error| StartError::Other(error.to_string()))?,
+        ),
+        None => Arc::new(MemoryQueue::new()),
+    };
+    let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
+    let wechat = wechat(configuration, sandbox.as_ref())?;
+    let settings = Settings { county, public_url: configuration.public_url.clone() };
+    let foundation =
+        Foundation { settings, store, queue, clock: Clock::system(), ids: Ids::from_system(), keys, wechat };
+    let app = App::start(foundation).await?;
+    app.follow_database_clock().await;
+    let (stop, _) = watch::channel(false);
+    Ok(Running { app, sandbox, stop, tasks: Vec::new() })
+}
+
+fn wechat(configuration: &Configuration, sandbox: Option<&Sandbox>) -> Result<Client, StartError> {
+    let (appid, secret) = match sandbox {
+        Some(_) => ("sandbox", "sandbox"),
+        None => (configuration.wechat.appid.as_str(), configuration.wechat.secret.as_str()),
+    };
+    let mut client = ClientConfig::new(appid, secret);
+    if let Some(sandbox) = sandbox {
+        client.base_url = sandbox.base_url().to_string();
+    } else if let Some(base_url) = &configuration.wechat.base_url {
+        client.base_url.clone_from(base_url);
+    }
+    Client::in_memory(client).map_err(|error| StartError::Other(format!("WeChat client: {error}")))
+}
+
+impl Running {
+    /// Follows the database's clock and the directory: every process does.
+    pub(crate) fn keep_house(&mut self) {
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move { app.run_housekeeping(stop).await }));
+    }
+
+    /// Works on the queue, sweeps, tells people.
+    pub(crate) fn work(&mut self) {
+        let consumer = format!("{}-{}", std::process::id(), self.app.new_id().simple());
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move { app.run_worker(consumer, stop).await }));
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move { app.run_sweep(stop).await }));
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move { app.run_notifier(stop).await }));
+    }
+
+    /// Serves until SIGTERM or SIGINT; requests under way are answered.
+    pub(crate) async fn serve(&self, listen: &str, threads: usize) -> Result<(), StartError> {
+        let state = State { tokens: Tokens::new(self.app.keys.token()), app: self.app.clone() };
+        let server = xingfuma_api::serve(state, listen, threads)
+            .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
+        tracing::info!(listen, "serving");
+        server.await.map_err(|error| StartError::Other(error.to_string()))
+    }
+
+    /// Lets tasks finish what is in hand, then closes.
+    pub(crate) async fn end(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            if tokio::time::timeout(GRACE, task).await.is_err() {
+                tracing::warn!("a task did not end in time");
+            }
+        }
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shut_down().await;
+        }
+        self.app.store.clone().close().await;
+    }
+}
+
+/// The role `serve`.
+pub(crate) async fn serve(configuration: Configuration) -> Result<(), StartError> {
+    let mut running = start(&configuration).await?;
+    running.keep_house();
+    if configuration.redis.url.is_none() {
+        running.work();
+    }
+    let served = running.serve(&configuration.listen, configuration.threads).await;
+    running.end().await;
+    served
+}
+
+/// The role `worker`.
+pub(crate) async fn work(configuration: Configuration) -> Result<(), StartError> {
+    let mut running = start(&configuration).await?;
+    running.keep_house();
+    running.work();
+    tracing::info!("working");
+    stopped().await?;
+    running.end().await;
+    Ok(())
+}
+
+async fn stopped() -> Result<(), StartError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let bad = |error: std::io::Error| StartError::Other(error.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(bad)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(bad)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! The program itself, as a child of the test process: alone as a demo, or as a fleet of servers and workers.
+//!
+//! The binary is the one that was built next to the test program. Like the services, every process of it is killed when
+//! its value is dropped or the test process ends (see [`crate::services`]); what it wrote to its log is in the panic's
+//! message when it does not start.
+
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    client::{Accounts, Client},
+    services::{
+        LOOK_AGAIN, Postgres, READY_WITHIN, Redis, STARTS,
+        child::{Server, dying_with_its_parent},
+        free_port,
+        home::Home,
+        last_lines,
+    },
+};
+
+/// The database of a fleet.
+const DATABASE: &str = "county";
+/// How long to wait before looking at a program again: its answer costs more than a service's.
+const LOOK_AT_PROGRAM_AGAIN: Duration = Duration::from_millis(50);
+
+/// The binary that was built with this test.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the test has a path");
+    let beside = test.ancestors().skip(1).map(|directory| directory.join("xingfuma"));
+    beside.into_iter().find(|binary| binary.is_file()).unwrap_or_else(|| {
+        panic!(
+            "the program `xingfuma` is not next to {}: run `tests/run`, which builds it before the tests \
+             (or `cargo build -p xingfuma`)",
+            test.display()
+        )
+    })
+}
+
+/// The program with its arguments and nothing of the tester's own configuration.
+fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
+    let mut command = Command::new("setpriv");
+    dying_with_its_parent(&mut command).arg(binary()).args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("XINGFUMA_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// One process of the program, which can be killed and started again as it was.
+#[derive(Debug)]
+pub struct Process {
+    arguments: Vec<String>,
+    settings: Vec<(String, String)>,
+    log: PathBuf,
+    /// Where it answers; none for a worker.
+    base: Option<String>,
+    server: Option<Server>,
+}
+
+impl Process {
+    fn start(
+        arguments: Vec<String>,
+        settings: Vec<(String, String)>,
+        log: PathBuf,
+        base: Option<String>,
+    ) -> Self {
+        let mut process = Self { arguments, settings, log, base, server: None };
+        process.run();
+        process
+    }
+
+    /// Kills it as a power cut would (`SIGKILL`) and waits for its end.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again as it was, and waits until it is ready; kills it before if it runs.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
+        self.wait_until_ready();
+    }
+
+    /// Where it answers, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Panics
+    /// When it is a worker.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.base.as_deref().expect("a worker answers nobody")
+    }
+
+    /// Whether it has neither been killed nor ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.server.as_mut().is_some_and(Server::is_running)
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn last_lines(&self) -> String {
+        last_lines(&self.log)
+    }
+
+    fn run(&mut self) {
+        let log = File::options().create(true).append(true).open(&self.log).expect("a log");
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let mut command = command(&arguments, &self.settings);
+        command.stdout(log.try_clone().expect("the log again")).stderr(log);
+        self.server = Some(Server::start(command));
+    }
+
+    fn wait_until_ready(&mut self) {
+        assert!(
+            self.gets_ready(),
+            "{:?} did not get ready; its log ends with:\n{}",
+            self.arguments,
+            self.last_lines()
+        );
+    }
+
+    /// Waits; answers `false` when it ended instead, or took too long.
+    fn gets_ready(&mut self) -> bool {
+        let Some(base) = self.base.clone() else { return self.is_running() };
+        let anonymous = Client::anonymous(&base);
+        let begun = Instant::now();
+        while begun.elapsed() < READY_WITHIN && self.is_running() {
+            if anonymous.get_outside("/readyz").is_ok_and(|answer| answer.status == 200) {
+                // Another process may have been quicker to take the port; then this one is about to end.
+                sleep(LOOK_AGAIN);
+                return self.is_running();
+            }
+            sleep(LOOK_AT_PROGRAM_AGAIN);
+        }
+        false
+    }
+}
+
+/// Starts a process that listens, on a free port.
+fn start_listening(mut start: impl FnMut(u16) -> Process) -> Process {
+    for _ in 1..STARTS {
+        let mut process = start(free_port());
+        // Only one that ended by itself can have found its port taken.
+        if process.gets_ready() || process.is_running() {
+            process.wait_until_ready();
+            return process;
+        }
+    }
+    let mut process = start(free_port());
+    process.wait_until_ready();
+    process
+}
+
+fn address(port: u16) -> String {
+    format!("{}:{port}", Ipv4Addr::LOCALHOST)
+}
+
+fn read_accounts(data: &Path) -> Accounts {
+    let path = data.join("demo-accounts.json");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Accounts::read(&text)
+}
+
+/// `xingfuma demo`: everything in one process, on SQLite and a queue in memory.
+#[derive(Debug)]
+pub struct Demo {
+    // Dropped in this order: first the process, then its directory.
+    process: Process,
+    accounts: Accounts,
+    _home: Home,
+}
+
+impl Demo {
+    /// Starts one with a county of its own.
+    ///
+    /// # Panics
+    /// When the program is not built, or does not get ready.
+    #[must_use]
+    pub fn start() -> Self {
+        let home = Home::new("demo");
+        let data = home.path().join("data");
+        let process = start_listening(|port| {
+            let words = ["demo", "--data-dir", &data.display().to_string(), "--listen", &address(port)];
+            let base = Some(format!("http://{}", address(port)));
+            Process::start(words.map(str::to_owned).to_vec(), Vec::new(), home.path().join("log"), base)
+        });
+        let accounts = read_accounts(&data);
+        Self { process, accounts, _home: home }
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.process.base()
+    }
+
+    /// Who can log in.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn last_lines(&self) -> String {
+        self.process.last_lines()
+    }
+}
+
+/// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county.
+#[derive(Debug)]
+pub struct Fleet {
+    // Dropped in this order: first the processes, then what they use.
+    /// The processes of `xingfuma serve`.
+    pub servers: Vec<Process>,
+    /// The processes of `xingfuma worker`.
+    pub workers: Vec<Process>,
+    /// The queue, which forgets everything when it is killed.
+    pub redis: Redis,
+    /// The database, which syncs every commit.
+    pub postgres: Postgres,
+    accounts: Accounts,
+    _home: Home,
+}
+
+impl Fleet {
+    /// Starts so many servers and workers.
+    ///
+    /// # Panics
+    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
+    #[must_use]
+    pub fn start(servers: usize, workers: usize) -> Self {
+        let (postgres, redis, home) = (Postgres::start(), Redis::start(), Home::new("fleet"));
+        let mut settings = vec![
+            ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
+            ("XINGFUMA_REDIS__URL".to_owned(), redis.url()),
+        ];
+        let data = home.path().join("data");
+        fill_in(&data, &settings);
+        settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
+        settings.extend(read_keys(&data));
+        let start = |word: &str, number: usize, port: u16, answers: bool| {
+            let mut settings = settings.clone();
+            settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));
+            let log = home.path().join(format!("{word}-{number}.log"));
+            let base = answers.then(|| format!("http://{}", address(port)));
+            Process::start(vec![word.to_owned()], settings, log, base)
+        };
+        let servers = (1..=servers).map(|number| start_listening(|port| start("serve", number, port, true)));
+        let servers = servers.collect();
+        let workers = (1..=workers).map(|number| start("worker", number, free_port(), false)).collect();
+        Self { servers, workers, redis, postgres, accounts: read_accounts(&data), _home: home }
+    }
+
+    /// Where each server answers.
+    #[must_use]
+    pub fn bases(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.base().to_owned()).collect()
+    }
+
+    /// Who can log in.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
+    ///
+    /// # Panics
+    /// When the database refuses.
+    #[must_use]
+    pub fn sql(&self, statement: &str) -> String {
+        self.postgres.sql(DATABASE, statement)
+    }
+}
+
+/// Fills the demo's county into the database; writes the accounts and the keys into `data`.
+fn fill_in(data: &Path, settings: &[(String, String)]) {
+    let output = command(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings)
+        .output()
+        .expect("the program runs");
+    let (told, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "demo --seed-only: {}\n{told}\n{complained}", output.status);
+}
+
+/// The keys under which the county was sealed, a `NAME=value` a line.
+fn read_keys(data: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(data.join("env")).expect("the demo wrote its keys");
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys: Vec<(String, String)> = lines
+        .map(|line| line.split_once('=').expect("a name and a value"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert!(keys.iter().any(|(name, _)| name.starts_with("XINGFUMA_KEYS__")), "no keys in {text:?}");
+    keys
+}
