@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// How long an access token is good for, in seconds.
-pub const ACCESS_SECONDS: i64 = 300;
+pub(crate) const ACCESS_SECONDS: i64 = 300;
 /// Clocks may differ by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
 const TYPE: &str = "at+jwt";

@@ -122,7 +122,7 @@ pub async fn fail(store: &Store, order: Uuid, reason: &str, at_most: i32) -> Res
             let text = "UPDATE due SET failures = failures + 1, \
                         dead = CASE WHEN failures + 1 >= $2 THEN $3 ELSE dead END \
                         WHERE order_id = $1 RETURNING dead";
-            sql::one(conn, text, values).await.map_err(StoreError::from)
+            sql::one(conn, text, values).await
         })
     })
     .await?;
