@@ -16,7 +16,7 @@ use std::{
 use crate::{
     client::{Accounts, Client},
     services::{
-        LOOK_AGAIN, Postgres, READY_WITHIN, Redis, STARTS,
+        LOOK_AGAIN, Postgres, Redis, STARTS,
         child::{Server, dying_with_its_parent},
         free_port,
         home::Home,
@@ -26,6 +26,9 @@ use crate::{
 
 /// The database of a fleet.
 const DATABASE: &str = "county";
+/// How long a program may take to be ready. A demo first fills in its county, which takes the unoptimised build most of
+/// a minute, and longer on a machine that does something else besides.
+const PROGRAM_READY_WITHIN: Duration = Duration::from_secs(240);
 /// How long to wait before looking at a program again: its answer costs more than a service's.
 const LOOK_AT_PROGRAM_AGAIN: Duration = Duration::from_millis(50);
 
@@ -135,7 +138,7 @@ impl Process {
         let Some(base) = self.base.clone() else { return self.is_running() };
         let anonymous = Client::anonymous(&base);
         let begun = Instant::now();
-        while begun.elapsed() < READY_WITHIN && self.is_running() {
+        while begun.elapsed() < PROGRAM_READY_WITHIN && self.is_running() {
             if anonymous.get_outside("/readyz").is_ok_and(|answer| answer.status == 200) {
                 // Another process may have been quicker to take the port; then this one is about to end.
                 sleep(LOOK_AGAIN);

@@ -31,7 +31,7 @@ use std::{
 pub use self::{postgres::Postgres, redis::Redis};
 
 /// How long a server may take to start or to recover, on a machine that is busy compiling.
-pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often a start is tried: another process may take the port between its choice and its use.
 pub(crate) const STARTS: u32 = 5;
 /// How long to wait before looking again.

@@ -2,7 +2,7 @@
 //! orders. A resident sends the same order under the same key until somebody acknowledges it. Afterwards every
 //! acknowledged order is there once, and was dispatched once.
 //!
-//! One cycle takes about a minute; `XINGFUMA_TESTS_LONG=1` makes it five.
+//! One cycle takes half a minute; with `XINGFUMA_TESTS_LONG=1` there are five.
 
 use std::{
     collections::BTreeSet,
@@ -159,6 +159,7 @@ fn check(fleet: &Fleet, acknowledged: &Acknowledged) {
     }
     assert_eq!(orders(fleet, "AND epoch = 1"), in_database);
     let total = in_database.len();
+    println!("{total} orders were placed");
     let sql = |figures: &str, table: &str| {
         let on_order = format!("JOIN orders ON orders.id = {table}.order_id");
         fleet.sql(&format!("SELECT {figures} FROM {table} {on_order} WHERE description LIKE '{MARK}%'"))

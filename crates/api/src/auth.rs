@@ -128,7 +128,10 @@ async fn bind_phone(
     responses((status = 200, body = SessionJson), (status = 400, body = ProblemBody),
         (status = 401, body = ProblemBody, description = "bad_credentials"), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/password")]
-async fn log_in_password(state: web::Data<State>, body: Body<PasswordRequest>) -> Result<HttpResponse, Problem> {
+async fn log_in_password(
+    state: web::Data<State>,
+    body: Body<PasswordRequest>,
+) -> Result<HttpResponse, Problem> {
     let app = state.app.clone();
     let work = async move { app.log_in_password(&body.read.username, &body.read.password).await };
     let opened = state.app.run(work).await?;

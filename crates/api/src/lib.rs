@@ -1,6 +1,6 @@
 //! The REST API of 幸福+码: `/api/v1`, its problems and its document.
 //!
-//! One small file an endpoint group. Every handler is named once, in [`operations`]: that list both serves it and puts
+//! One small file an endpoint group. Every handler is named once, in `operations!`: that list both serves it and puts
 //! it into the specification, so that no served route can be missing there.
 
 use actix_web::web::{self, ServiceConfig};
@@ -56,17 +56,53 @@ macro_rules! operations {
 }
 
 operations!(
-    auth::log_in_wechat, auth::bind_phone, auth::log_in_password, auth::refresh, auth::log_out,
-    me::who_am_i, me::inbox, me::mark_inbox_read, me::passbook,
-    scan::sign, scan::badge, scan::categories,
-    orders::place, orders::list, orders::one, orders::events, orders::decision, orders::contact,
-    orders::dispatch, orders::accept, orders::decline, orders::hand_over, orders::arrive, orders::complete,
-    orders::wait, orders::answer, orders::rate, orders::reopen, orders::cancel, orders::escalate, orders::urge,
-    showcase::show, showcase::list, showcase::pending, showcase::consent, showcase::approve, showcase::reject,
-    showcase::feature, showcase::withdraw,
+    auth::log_in_wechat,
+    auth::bind_phone,
+    auth::log_in_password,
+    auth::refresh,
+    auth::log_out,
+    me::who_am_i,
+    me::inbox,
+    me::mark_inbox_read,
+    me::passbook,
+    scan::sign,
+    scan::badge,
+    scan::categories,
+    orders::place,
+    orders::list,
+    orders::one,
+    orders::events,
+    orders::decision,
+    orders::contact,
+    orders::dispatch,
+    orders::accept,
+    orders::decline,
+    orders::hand_over,
+    orders::arrive,
+    orders::complete,
+    orders::wait,
+    orders::answer,
+    orders::rate,
+    orders::reopen,
+    orders::cancel,
+    orders::escalate,
+    orders::urge,
+    showcase::show,
+    showcase::list,
+    showcase::pending,
+    showcase::consent,
+    showcase::approve,
+    showcase::reject,
+    showcase::feature,
+    showcase::withdraw,
     board::board,
-    score::rules, score::why, score::reverse,
-    room::livez, room::readyz, room::metrics, room::openapi,
+    score::rules,
+    score::why,
+    score::reverse,
+    room::livez,
+    room::readyz,
+    room::metrics,
+    room::openapi,
 );
 
 struct Bearer;

@@ -184,10 +184,8 @@ impl From<&OrderSeen> for OrderJson {
                 .map(|id| VolunteerRef { id, surname: seen.volunteer_surname.clone() }),
             description: seen.description.clone(),
             address: contact.and_then(|contact| contact.address.clone()),
-            contact: contact.map(|contact| ContactJson {
-                name: contact.name.clone(),
-                phone: contact.phone.clone(),
-            }),
+            contact: contact
+                .map(|contact| ContactJson { name: contact.name.clone(), phone: contact.phone.clone() }),
             placed_at: order.placed_at,
             wished_from: seen.wished_from,
             wished_to: seen.wished_to,
@@ -234,9 +232,11 @@ fn deadlines(order: &Order) -> Deadlines {
         State::Placed { dispatch_by, .. } => {
             Deadlines { dispatch_by: Some(*dispatch_by), ..Deadlines::default() }
         }
-        State::Dispatched { offer } => {
-            Deadlines { accept_by: Some(offer.accept_by), complete_by: offer.complete_by, ..Deadlines::default() }
-        }
+        State::Dispatched { offer } => Deadlines {
+            accept_by: Some(offer.accept_by),
+            complete_by: offer.complete_by,
+            ..Deadlines::default()
+        },
         _ => order.engagement().map_or_else(Deadlines::default, |promise| Deadlines {
             arrive_by: promise.arrive_by,
             complete_by: Some(promise.complete_by),
@@ -251,9 +251,9 @@ pub(crate) fn event(record: &Record) -> EventJson {
         Event::Dispatched { reason, .. } | Event::Declined { reason, .. } | Event::Cancelled { reason } => {
             reason.clone()
         }
-        Event::NoTeamLeft { reason, .. } | Event::Reopened { reason, .. } | Event::Escalated { reason, .. } => {
-            Some(reason.clone())
-        }
+        Event::NoTeamLeft { reason, .. }
+        | Event::Reopened { reason, .. }
+        | Event::Escalated { reason, .. } => Some(reason.clone()),
         Event::WaitStarted { question, .. } => Some(question.clone()),
         Event::Answered { answer, .. } => answer.clone(),
         Event::Arrived { proof } => proof.clone(),

@@ -190,7 +190,9 @@ fn title(code: &str, english: bool) -> &'static str {
         "stale_version" => ("内容已被他人更新，请刷新", "Somebody else has changed it; read it again"),
         "idempotency_key_required" => ("缺少 Idempotency-Key", "Idempotency-Key is required"),
         "idempotency_key_invalid" => ("Idempotency-Key 不正确", "Idempotency-Key is not as it should be"),
-        "idempotency_key_reused" => ("同一个 Idempotency-Key 用于不同内容", "The key was used for another body"),
+        "idempotency_key_reused" => {
+            ("同一个 Idempotency-Key 用于不同内容", "The key was used for another body")
+        }
         "too_many_requests" => ("操作太频繁，请稍后再试", "Too often; try again later"),
         "unavailable" => ("服务暂时不可用，请稍后再试", "Out of reach for a moment; try again"),
         "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),

@@ -71,7 +71,11 @@ async fn sign(state: web::Data<State>, code: web::Path<String>) -> Result<HttpRe
     let area = directory.area(sign.area).ok_or_else(missing)?;
     Ok(HttpResponse::Ok().json(SignJson {
         code: code.to_string(),
-        grid: GridJson { code: sign.area.to_string(), name: area.name.clone(), path: directory.path(sign.area) },
+        grid: GridJson {
+            code: sign.area.to_string(),
+            name: area.name.clone(),
+            path: directory.path(sign.area),
+        },
         hotline: directory.hotline.clone(),
         categories: directory.categories().iter().map(category).collect(),
     }))

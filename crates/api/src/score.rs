@@ -146,7 +146,8 @@ async fn reverse(
     let keyed = required_key(&state, &caller, &request, &body.bytes)?;
     let entry = id(&entry)?;
     let app = state.app.clone();
-    let render = |posted: &PostedTransaction| (201, serde_json::to_vec(&EntryJson::from(posted)).unwrap_or_default());
+    let render =
+        |posted: &PostedTransaction| (201, serde_json::to_vec(&EntryJson::from(posted)).unwrap_or_default());
     let work = async move { app.reverse(&caller, entry, &body.read.reason, &keyed, render).await };
     Ok(respond(state.app.run(work).await?))
 }

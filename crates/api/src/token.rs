@@ -43,11 +43,16 @@ impl Tokens {
         Tokens(Arc::new((EncodingKey::from_secret(key), DecodingKey::from_secret(key))))
     }
 
-    /// A token for a session, good for [`ACCESS_SECONDS`] from `now`.
+    /// A token for a session, good for `ACCESS_SECONDS` from `now`.
     ///
     /// # Errors
     /// When it cannot be signed.
-    pub fn sign(&self, person: Uuid, session: Uuid, now: DateTime<Utc>) -> jsonwebtoken::errors::Result<String> {
+    pub fn sign(
+        &self,
+        person: Uuid,
+        session: Uuid,
+        now: DateTime<Utc>,
+    ) -> jsonwebtoken::errors::Result<String> {
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(KEY_ID.to_owned());
@@ -119,7 +124,8 @@ mod tests {
             nbf: at(0).timestamp(),
             exp: at(60).timestamp(),
         };
-        let sign = |header: &Header| encode(header, &claims, &EncodingKey::from_secret(&[1; 32])).expect("signed");
+        let sign =
+            |header: &Header| encode(header, &claims, &EncodingKey::from_secret(&[1; 32])).expect("signed");
         let header = |algorithm, typ: &str, kid: &str| {
             let mut header = Header::new(algorithm);
             header.typ = Some(typ.to_owned());

@@ -64,7 +64,8 @@ impl App {
         ids.sort_unstable();
         ids.dedup();
         let known = people::find_all(self.store.pool(), self.settings.county, &ids).await?;
-        let surname = |id: Uuid| known.iter().find(|person| person.id == id).map(|person| person.surname.clone());
+        let surname =
+            |id: Uuid| known.iter().find(|person| person.id == id).map(|person| person.surname.clone());
         Ok(page
             .into_iter()
             .filter_map(|stored| {
@@ -137,7 +138,8 @@ impl App {
         let private = open_private(&key, order.id, &whole.stored.private)?;
         let entry = self.disclosure(caller, order, "contact_revealed", Some(reason));
         let noted: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await })).await;
+            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await }))
+                .await;
         noted?;
         Ok(Contact { name: private.name, phone: private.phone, address: private.address })
     }

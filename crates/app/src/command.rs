@@ -194,7 +194,13 @@ impl App {
     }
 
     /// An answer to be kept in the transaction that earns it.
-    pub(crate) fn answer(&self, keyed: Option<&Keyed>, resource: Uuid, status: u16, body: &[u8]) -> Option<Answer> {
+    pub(crate) fn answer(
+        &self,
+        keyed: Option<&Keyed>,
+        resource: Uuid,
+        status: u16,
+        body: &[u8],
+    ) -> Option<Answer> {
         keyed.map(|keyed| Answer {
             key: keyed.key.clone(),
             county: self.settings.county,
@@ -251,7 +257,8 @@ impl App {
     ) -> Result<(Command, By, Vec<Event>), AppError> {
         let order = &whole.stored.order;
         let command = self.prepare(&ask.caller, order, hats, request).await?;
-        let (by, events) = decide(order, command.clone(), Some(ask.caller.actor.person), hats, &self.context())?;
+        let (by, events) =
+            decide(order, command.clone(), Some(ask.caller.actor.person), hats, &self.context())?;
         Ok((command, by, events))
     }
 
@@ -304,7 +311,8 @@ impl App {
         let after = WholeOrder { stored: change.after.clone(), records, requester_key: whole.requester_key };
         let (seen, view) = self.seen_whole(&ask.caller.actor, after, surname)?.ok_or(AppError::NotFound)?;
         if matches!(command, Command::Accept) && view.log_contact {
-            change.disclosure = Some(self.disclosure(&ask.caller, &change.after.order, "contact_opened", None));
+            change.disclosure =
+                Some(self.disclosure(&ask.caller, &change.after.order, "contact_opened", None));
         }
         let (status, body) = (ask.render)(&seen);
         change.answer = self.answer(ask.keyed.as_ref(), ask.order, status, &body);
@@ -383,7 +391,9 @@ impl App {
         let mut bookings = Vec::new();
         for record in records {
             match &record.event {
-                Event::Completed { .. } | Event::Rated { .. } => bookings.extend(self.awards(after, record).await?),
+                Event::Completed { .. } | Event::Rated { .. } => {
+                    bookings.extend(self.awards(after, record).await?)
+                }
                 Event::Reopened { .. } => {
                     bookings.push(Booking::HoldOrder { id: self.new_id(), order: after.id, at: record.at });
                 }
@@ -455,7 +465,8 @@ impl App {
     pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
         let after = change.after.order.clone();
         let written: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { orders::update(conn, &change).await })).await;
+            transact(&self.store, move |conn| Box::pin(async move { orders::update(conn, &change).await }))
+                .await;
         written?;
         self.metrics.count_event(after.status().as_str());
         self.hint(&after);

@@ -37,7 +37,7 @@ impl Category {
     /// Its time limits at an urgency: its own at its usual one, the county's otherwise.
     pub fn limits(&self, urgency: Urgency) -> TimeLimits {
         match &self.limits {
-            Some(own) if urgency == self.urgency => own.clone(),
+            Some(own) if urgency == self.urgency => *own,
             _ => TimeLimits::default_for(urgency),
         }
     }
@@ -126,7 +126,16 @@ impl Directory {
             signs.insert(sign, Sign { area: code(&row.area_code)?, active: row.status == "active" });
         }
         let county = code(&rows.county.code)?;
-        Ok(Directory { stamp: rows.stamp, county, hotline: rows.county.hotline, areas, teams, coverage, categories, signs })
+        Ok(Directory {
+            stamp: rows.stamp,
+            county,
+            hotline: rows.county.hotline,
+            areas,
+            teams,
+            coverage,
+            categories,
+            signs,
+        })
     }
 
     /// An area of the county.

@@ -262,7 +262,9 @@ fn residents_and_staff(
     // One hash serves all demo accounts: the password is the same and printed anyway.
     let hash = hash_password(DEMO_PASSWORD, &maker.ids.bytes::<16>())?;
     let shown = |name: &str| {
-        accounts.iter().any(|account| matches!(&account.log_in, DemoLogIn::Password { username, .. } if username == name))
+        accounts.iter().any(
+            |account| matches!(&account.log_in, DemoLogIn::Password { username, .. } if username == name),
+        )
     };
     for staff in &county.staff {
         let (id, person) = maker.person(&staff.name, None);
@@ -278,7 +280,8 @@ fn residents_and_staff(
 
 fn openids(county: &County, accounts: &[DemoAccount], people: &[Uuid], rows: &mut Rows) {
     let members = county.volunteers.iter().filter(|one| one.team == 0);
-    let serving = accounts.iter().filter(|account| matches!(account.role, Role::GridLeader | Role::Volunteer));
+    let serving =
+        accounts.iter().filter(|account| matches!(account.role, Role::GridLeader | Role::Volunteer));
     for (volunteer, account) in members.zip(serving) {
         if let DemoLogIn::WeChat { openid, .. } = &account.log_in {
             rows.openids.push((openid.clone(), people[volunteer.index]));

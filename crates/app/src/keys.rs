@@ -88,9 +88,11 @@ impl Keys {
         let data = check("data", &texts.data)?;
         let token = check("token", &texts.token)?;
         let index = check("index", &texts.index)?;
-        for (one, other, names) in
-            [(data, token, ("data", "token")), (data, index, ("data", "index")), (token, index, ("token", "index"))]
-        {
+        for (one, other, names) in [
+            (data, token, ("data", "token")),
+            (data, index, ("data", "index")),
+            (token, index, ("token", "index")),
+        ] {
             if one == other {
                 return Err(WeakKey::Same(names.0, names.1));
             }
@@ -215,7 +217,8 @@ fn cipher(key: &[u8; 32]) -> Aes256Gcm {
 }
 
 fn keyed_hash(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
-    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac =
+        <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);

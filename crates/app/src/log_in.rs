@@ -158,7 +158,8 @@ impl App {
         let county = self.settings.county;
         let account = people::account(self.store.pool(), county, username).await?;
         let now = self.clock.now();
-        let locked = account.as_ref().and_then(|account| account.locked_until).is_some_and(|until| until > now);
+        let locked =
+            account.as_ref().and_then(|account| account.locked_until).is_some_and(|until| until > now);
         let right = verify(account.as_ref(), password.to_owned()).await? && !locked;
         let Some(account) = account else { return Err(REFUSED) };
         if !right || account.failed_count > 0 {
@@ -192,7 +193,8 @@ impl App {
             refresh_hash: hash(&secret),
         };
         let opened: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { sessions::insert(conn, &new).await })).await;
+            transact(&self.store, move |conn| Box::pin(async move { sessions::insert(conn, &new).await }))
+                .await;
         opened?;
         Ok(LoggedIn {
             session,
@@ -243,9 +245,10 @@ impl App {
 
     async fn revoke_session(&self, session: Uuid) -> Result<(), AppError> {
         let now = self.clock.now();
-        let revoked: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { sessions::revoke(conn, session, now).await }))
-                .await;
+        let revoked: Result<(), StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move { sessions::revoke(conn, session, now).await })
+        })
+        .await;
         Ok(revoked?)
     }
 
@@ -258,9 +261,10 @@ impl App {
             return self.revoke_session(caller.session).await;
         }
         let (person, now) = (caller.actor.person, self.clock.now());
-        let revoked: Result<u64, StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { sessions::revoke_all(conn, person, now).await }))
-                .await;
+        let revoked: Result<u64, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move { sessions::revoke_all(conn, person, now).await })
+        })
+        .await;
         revoked?;
         Ok(())
     }

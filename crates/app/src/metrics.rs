@@ -33,7 +33,11 @@ impl Default for Metrics {
             gauge
         };
         Metrics {
-            orders: counter("xingfuma_order_commands_total", "Commands done, by the status they led to.", &["status"]),
+            orders: counter(
+                "xingfuma_order_commands_total",
+                "Commands done, by the status they led to.",
+                &["status"],
+            ),
             requests: counter("xingfuma_requests_total", "Requests answered.", &["method", "status"]),
             queue: gauge("xingfuma_queue", "Hints in the dispatch queue and their fate.", &["state"]),
             due: gauge("xingfuma_due", "Orders by what is due next.", &["kind"]),

@@ -55,7 +55,8 @@ fn station(order: &Order, level: Level) -> Audience {
 
 /// Who is told of what has just happened to the order.
 pub fn of(order: &Order, records: &[Record]) -> Vec<Notification> {
-    let data = serde_json::json!({ "category": order.placed.category, "area": order.placed.area }).to_string();
+    let data =
+        serde_json::json!({ "category": order.placed.category, "area": order.placed.area }).to_string();
     records
         .iter()
         .flat_map(|record| audiences(order, record))
@@ -70,7 +71,9 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
     let village = || station(order, Level::Village);
     match &record.event {
         Event::Dispatched { to, .. } => vec![(Audience::of(*to), "offered"), (requester(), "dispatched")],
-        Event::NoTeamLeft { level, .. } => vec![(station(order, *level), "stuck"), (requester(), "still_seeking")],
+        Event::NoTeamLeft { level, .. } => {
+            vec![(station(order, *level), "stuck"), (requester(), "still_seeking")]
+        }
         Event::Accepted { .. } => vec![(requester(), "accepted")],
         Event::Arrived { .. } => vec![(requester(), "arrived")],
         Event::Completed { .. } => vec![(requester(), "completed")],

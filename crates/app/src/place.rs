@@ -219,7 +219,8 @@ impl App {
         let hat = if found.is_some() { Hat::Operator } else { Hat::Requester };
         let by = By { person: Some(caller.actor.person), hat };
         let record = Record { at: now, by, event: Event::Placed(checked.placed) };
-        let order = Order::from_first(id, &record).ok_or_else(|| AppError::Internal("no order".to_owned()))?;
+        let order =
+            Order::from_first(id, &record).ok_or_else(|| AppError::Internal("no order".to_owned()))?;
         let stored = StoredOrder {
             order,
             number: self.next_number().await?,
@@ -251,8 +252,7 @@ impl App {
         render: &Render,
     ) -> Result<(u16, Vec<u8>), AppError> {
         let view = view(&caller.actor, &stored.order).ok_or(AppError::NotFound)?;
-        let whole =
-            WholeOrder { stored: stored.clone(), records: vec![record.clone()], requester_key: None };
+        let whole = WholeOrder { stored: stored.clone(), records: vec![record.clone()], requester_key: None };
         let (mut seen, _) = self.seen_whole(&caller.actor, whole, None)?.ok_or(AppError::NotFound)?;
         crate::view::disclose(&mut seen, view, Some(private));
         Ok(render(&seen))
@@ -274,7 +274,8 @@ impl App {
         };
         let (id, key, new) = self.new_person(&private, index.clone());
         let inserted: Result<u64, StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { people::insert(conn, &[new]).await })).await;
+            transact(&self.store, move |conn| Box::pin(async move { people::insert(conn, &[new]).await }))
+                .await;
         if inserted? == 1 {
             return Ok((id, key));
         }

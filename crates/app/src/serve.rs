@@ -81,7 +81,9 @@ impl App {
         match known {
             None => fields.fault("signCode", "sign_unknown"),
             Some(sign) if !sign.active => fields.fault("signCode", "sign_revoked"),
-            Some(sign) if !(sign.area.contains(&order.placed.area) || order.placed.area.contains(&sign.area)) => {
+            Some(sign)
+                if !(sign.area.contains(&order.placed.area) || order.placed.area.contains(&sign.area)) =>
+            {
                 fields.fault("signCode", "sign_elsewhere");
             }
             Some(_) => {}

@@ -147,7 +147,8 @@ impl App {
     ) -> Result<PostRow, AppError> {
         let status = order.status();
         let legal = moves::moves_of(Verb::Show).any(|row| row.from.contains(&status));
-        let done = order.completion().filter(|_| legal).ok_or(Refusal::Illegal { verb: Verb::Show, status })?;
+        let done =
+            order.completion().filter(|_| legal).ok_or(Refusal::Illegal { verb: Verb::Show, status })?;
         let now = self.clock.now();
         let id = self.ids.id(now);
         Ok(PostRow {
@@ -230,7 +231,8 @@ impl App {
     }
 
     async fn post_of(&self, caller: &Caller, id: Uuid) -> Result<PostRow, AppError> {
-        let post = posts::find(self.store.pool(), self.settings.county, id).await?.ok_or(AppError::NotFound)?;
+        let post =
+            posts::find(self.store.pool(), self.settings.county, id).await?.ok_or(AppError::NotFound)?;
         let reads = allow(&caller.actor, Action::ReadPendingPost, post.area()?);
         if Part::of(caller, &post)?.any() || reads || post.status == "published" {
             Ok(post)
@@ -253,7 +255,8 @@ impl App {
             _ => return Ok(None),
         };
         let scope = Scope::County(self.settings.county);
-        let stored = orders::find(self.store.pool(), &scope, after.order_id).await?.ok_or(AppError::NotFound)?;
+        let stored =
+            orders::find(self.store.pool(), &scope, after.order_id).await?.ok_or(AppError::NotFound)?;
         // The order decides in the hat that the caller wears on the post.
         let part = Part::of(caller, before)?;
         let hats: Hats = [
@@ -264,8 +267,7 @@ impl App {
         .into_iter()
         .filter_map(|(worn, hat)| worn.then_some(hat))
         .collect();
-        let (by, events) =
-            decide(&stored.order, command, Some(caller.actor.person), hats, &self.context())?;
+        let (by, events) = decide(&stored.order, command, Some(caller.actor.person), hats, &self.context())?;
         Ok(Some(self.change(&stored, by, events).await?))
     }
 
@@ -336,7 +338,8 @@ fn decide_post(
 ) -> Result<PostRow, AppError> {
     let part = Part::of(caller, post)?;
     let mut after = post.clone();
-    let pending = || if post.status == "pending" { Ok(()) } else { Err(AppError::Conflict("post_not_pending")) };
+    let pending =
+        || if post.status == "pending" { Ok(()) } else { Err(AppError::Conflict("post_not_pending")) };
     let published =
         || if post.status == "published" { Ok(()) } else { Err(AppError::Conflict("post_not_published")) };
     let moderator = || if part.moderator { Ok(()) } else { Err(AppError::Forbidden) };

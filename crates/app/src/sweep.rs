@@ -51,7 +51,8 @@ impl App {
         // Only a failure of ours counts, not one of the database.
         let ours = !matches!(error, AppError::Store(xingfuma_store::StoreError::Database(_)));
         if ours
-            && let Err(error) = due::fail(&self.store, row.order_id, &error.to_string(), FAILURES_AT_MOST).await
+            && let Err(error) =
+                due::fail(&self.store, row.order_id, &error.to_string(), FAILURES_AT_MOST).await
         {
             tracing::warn!(order = %row.order_id, %error, "a failure could not be noted");
         }
@@ -59,7 +60,9 @@ impl App {
 
     async fn fire(&self, row: &Leased) -> Result<(), AppError> {
         let scope = Scope::County(self.settings.county);
-        let Some(stored) = orders::find(self.store.pool(), &scope, row.order_id).await? else { return Ok(()) };
+        let Some(stored) = orders::find(self.store.pool(), &scope, row.order_id).await? else {
+            return Ok(());
+        };
         let now = self.clock.now();
         let Some(due) = stored.order.next_due() else { return Ok(()) };
         if due.wake_at.is_none_or(|at| at > now) {
@@ -114,7 +117,7 @@ impl App {
             if let Err(error) = self.refresh_directory().await {
                 tracing::warn!(%error, "the directory was not read again");
             }
-            if rounds % 10 == 0 {
+            if rounds.is_multiple_of(10) {
                 self.follow_database_clock().await;
             }
             if rounds % 600 == 1 {

@@ -10,11 +10,11 @@ use xingfuma_domain::order::{Hat, Order, Record, Verb, allowed_actions};
 use xingfuma_domain::phone::Phone;
 use xingfuma_store::orders::{StoredOrder, WholeOrder};
 
+use crate::App;
 use crate::directory::Directory;
 use crate::error::AppError;
 use crate::keys::DataKey;
 use crate::privacy::{OrderPrivate, Private};
-use crate::App;
 
 /// A name and a phone in the clear, for somebody who may see them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,12 @@ impl OrderSeen {
 
 impl App {
     /// What a list shows: never contact, never a whole description, unless it is the caller's own.
-    pub(crate) fn seen_in_list(&self, actor: &Actor, stored: StoredOrder, surname: Option<String>) -> Option<OrderSeen> {
+    pub(crate) fn seen_in_list(
+        &self,
+        actor: &Actor,
+        stored: StoredOrder,
+        surname: Option<String>,
+    ) -> Option<OrderSeen> {
         access::view(actor, &stored.order)?;
         Some(self.seen(actor, stored, Vec::new(), surname))
     }

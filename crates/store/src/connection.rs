@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::Mutex;
 
@@ -34,7 +34,7 @@ const BEGIN_TRIES: u32 = 24;
 pub struct StoreOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Most connections; 8 to 16 are best on two cores (docs/performance.md).
+    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half.
     pub max_connections: u32,
     /// Shown by PostgreSQL in its list of sessions.
     pub application_name: String,
@@ -235,6 +235,7 @@ pub async fn clock(store: &Store) -> Result<Option<chrono::DateTime<chrono::Utc>
         crate::sql::run(store.pool(), "SELECT 1", Vec::new()).await?;
         return Ok(None);
     }
-    let now: Option<Now> = crate::sql::one(store.pool(), "SELECT clock_timestamp() AS now", Vec::new()).await?;
+    let now: Option<Now> =
+        crate::sql::one(store.pool(), "SELECT clock_timestamp() AS now", Vec::new()).await?;
     Ok(now.map(|row| row.now))
 }

@@ -149,7 +149,8 @@ pub async fn open_orders_by_team(
         "SELECT team_id, count(*) AS orders FROM due WHERE team_id IN ({}) GROUP BY team_id",
         sql::list(1, teams.len())
     );
-    let loads: Vec<Load> = sql::all(conn, &text, teams.iter().map(|team| Value::from(*team)).collect()).await?;
+    let loads: Vec<Load> =
+        sql::all(conn, &text, teams.iter().map(|team| Value::from(*team)).collect()).await?;
     Ok(loads.into_iter().map(|load| (load.team_id, load.orders)).collect())
 }
 
@@ -176,7 +177,11 @@ pub async fn board(
         return Ok(Vec::new());
     }
     let mut values: Vec<Value> = Vec::new();
-    let any = areas.iter().map(|area| area_condition("area_code", *area, &mut values)).collect::<Vec<_>>().join(" OR ");
+    let any = areas
+        .iter()
+        .map(|area| area_condition("area_code", *area, &mut values))
+        .collect::<Vec<_>>()
+        .join(" OR ");
     let mut text = format!("SELECT order_id, dead FROM due WHERE ({any}) AND kind <> 'close'");
     if let Some(after) = after {
         values.push(after.into());

@@ -77,10 +77,8 @@ pub(crate) async fn insert_all<'a>(
             answer.created_at.into(),
         ]);
     }
-    let rows = (0..keyed.len())
-        .map(|n| format!("({})", sql::list(n * 7 + 1, 7)))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let rows =
+        (0..keyed.len()).map(|n| format!("({})", sql::list(n * 7 + 1, 7))).collect::<Vec<_>>().join(", ");
     let text = format!(
         "INSERT INTO idempotency (key, county, fingerprint, status, body, resource_id, created_at) \
          VALUES {rows} ON CONFLICT DO NOTHING RETURNING key"

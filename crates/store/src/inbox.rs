@@ -44,7 +44,12 @@ pub async fn waiting(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Wait
 /// # Errors
 /// When the database fails.
 pub async fn members(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<Uuid>, StoreError> {
-    people(conn, "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'", vec![team.into()]).await
+    people(
+        conn,
+        "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'",
+        vec![team.into()],
+    )
+    .await
 }
 
 /// Dispatchers of exactly this area.
@@ -57,7 +62,11 @@ pub async fn station(conn: &impl ConnectionTrait, area: AreaCode) -> Result<Vec<
     people(conn, text, vec![area.to_string().into()]).await
 }
 
-async fn people(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> Result<Vec<Uuid>, StoreError> {
+async fn people(
+    conn: &impl ConnectionTrait,
+    text: &str,
+    values: Vec<Value>,
+) -> Result<Vec<Uuid>, StoreError> {
     #[derive(FromQueryResult)]
     struct Found {
         person_id: Uuid,

@@ -309,7 +309,9 @@ async fn settle_order(
 ) -> Result<(), StoreError> {
     for (n, of) in (0u16..).zip(unanswered(conn, order).await?) {
         let held = |leg: &&Leg| leg.account.kind == AccountKind::Hold && leg.points > 0;
-        let Some(person) = of.posting.legs.iter().find(held).and_then(|leg| leg.account.owner) else { continue };
+        let Some(person) = of.posting.legs.iter().find(held).and_then(|leg| leg.account.owner) else {
+            continue;
+        };
         let closed_by = completion.map(|done| done.engagement.volunteer);
         let on_time = completion.is_some_and(|done| done.on_time);
         let posting = match held_end(&of.posting.rule_code, person, closed_by, on_time, five_stars) {
@@ -509,4 +511,3 @@ pub async fn verify(conn: &impl ConnectionTrait) -> Result<Verdict, StoreError> 
     }
     Ok(verdict)
 }
-

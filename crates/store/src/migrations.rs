@@ -81,13 +81,9 @@ fn dialect(backend: DatabaseBackend, statement: &str) -> String {
             ("{code}", "varchar(18) COLLATE \"C\""),
             ("{fill}", "WITH (fillfactor = 70)"),
         ],
-        _ => &[
-            ("{uuid}", "blob"),
-            ("{time}", "text"),
-            ("{bytes}", "blob"),
-            ("{code}", "text"),
-            ("{fill}", ""),
-        ],
+        _ => {
+            &[("{uuid}", "blob"), ("{time}", "text"), ("{bytes}", "blob"), ("{code}", "text"), ("{fill}", "")]
+        }
     };
     words.iter().fold(statement.to_owned(), |text, (word, name)| text.replace(word, name))
 }

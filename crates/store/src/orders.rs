@@ -8,9 +8,9 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::order::{Event, Order, Record, State, Status};
 
+use crate::inbox::{self, AuditEntry};
 use crate::scope::{Scope, area_condition};
 use crate::sql::{self, Rows};
-use crate::inbox::{self, AuditEntry};
 use crate::{StoreError, due, idempotency, ledger, unreadable};
 
 /// An order with what is stored beside its decisions.
@@ -189,7 +189,14 @@ pub async fn find_whole(
     let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
     let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
     let (number, snapshot, description, private) = (row.number, row.snapshot, row.description, row.private);
-    let rest = Row { number, snapshot, description, private, wished_from: row.wished_from, wished_to: row.wished_to };
+    let rest = Row {
+        number,
+        snapshot,
+        description,
+        private,
+        wished_from: row.wished_from,
+        wished_to: row.wished_to,
+    };
     Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key }))
 }
 
@@ -529,8 +536,7 @@ pub async fn reserve_numbers(
     }
     let text = "INSERT INTO counter (county, name, value) VALUES ($1, 'order_number', $2) \
                 ON CONFLICT (county, name) DO UPDATE SET value = counter.value + $2 RETURNING value";
-    let counter: Option<Counter> =
-        sql::one(conn, text, vec![county.to_string().into(), size.into()]).await?;
+    let counter: Option<Counter> = sql::one(conn, text, vec![county.to_string().into(), size.into()]).await?;
     counter.map(|counter| counter.value - size).ok_or_else(|| unreadable("no counter"))
 }
 

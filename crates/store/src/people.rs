@@ -159,7 +159,8 @@ pub async fn insert_openid(
     for (openid, person) in identities {
         rows.push([county.to_string().into(), openid.clone().into(), (*person).into(), now.into()]);
     }
-    rows.insert(conn, "wechat_identity (county, openid, person_id, created_at)", "ON CONFLICT DO NOTHING").await
+    rows.insert(conn, "wechat_identity (county, openid, person_id, created_at)", "ON CONFLICT DO NOTHING")
+        .await
 }
 
 /// A staff account.
@@ -210,7 +211,8 @@ pub async fn insert_accounts(
             now.into(),
         ]);
     }
-    rows.insert(conn, "account (county, username, person_id, password_hash, failed_count, created_at)", "").await
+    rows.insert(conn, "account (county, username, person_id, password_hash, failed_count, created_at)", "")
+        .await
 }
 
 /// Counts a log-in attempt: a wrong one up, a right one back to zero. Locks until `locked_until` from the `at_most`th
@@ -296,9 +298,8 @@ pub async fn volunteers_besides(
         0 => String::new(),
         count => format!("AND person_id NOT IN ({})", sql::list(2, count)),
     };
-    let text = format!(
-        "SELECT count(*) AS people FROM volunteer WHERE team_id = $1 AND status = 'active' {except}"
-    );
+    let text =
+        format!("SELECT count(*) AS people FROM volunteer WHERE team_id = $1 AND status = 'active' {except}");
     Ok(sql::one::<Count>(conn, &text, values).await?.map_or(0, |count| count.people))
 }
 

@@ -29,8 +29,12 @@ impl Scope {
     /// The scope of an actor.
     pub fn of(actor: &Actor) -> Scope {
         let seeing = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let mut areas: Vec<AreaCode> =
-            actor.grants.iter().filter(|grant| seeing.contains(&grant.role)).map(|grant| grant.area).collect();
+        let mut areas: Vec<AreaCode> = actor
+            .grants
+            .iter()
+            .filter(|grant| seeing.contains(&grant.role))
+            .map(|grant| grant.area)
+            .collect();
         areas.sort_unstable();
         areas.dedup();
         Scope::Actor { county: actor.county, person: actor.person, teams: actor.teams(), areas }
@@ -51,7 +55,9 @@ impl Scope {
         values.push((*person).into());
         let me = values.len();
         let mut any = vec![format!("o.requester_id = ${me}"), format!("o.placed_by = ${me}")];
-        any.push(format!("EXISTS (SELECT 1 FROM engagement g WHERE g.person_id = ${me} AND g.order_id = o.id)"));
+        any.push(format!(
+            "EXISTS (SELECT 1 FROM engagement g WHERE g.person_id = ${me} AND g.order_id = o.id)"
+        ));
         if !teams.is_empty() {
             let first = values.len() + 1;
             values.extend(teams.iter().map(|team| Value::from(*team)));

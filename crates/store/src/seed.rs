@@ -43,7 +43,10 @@ pub async fn county(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn areas(conn: &impl ConnectionTrait, areas: &[(AreaCode, String, bool)]) -> Result<(), StoreError> {
+pub async fn areas(
+    conn: &impl ConnectionTrait,
+    areas: &[(AreaCode, String, bool)],
+) -> Result<(), StoreError> {
     let mut rows = Rows::new(6);
     for (code, name, sample) in areas {
         rows.push([
@@ -80,7 +83,11 @@ pub struct NewTeam {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn teams(conn: &impl ConnectionTrait, county: AreaCode, teams: &[NewTeam]) -> Result<(), StoreError> {
+pub async fn teams(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    teams: &[NewTeam],
+) -> Result<(), StoreError> {
     let (mut rows, mut coverage) = (Rows::new(7), Rows::new(2));
     for team in teams {
         rows.push([

@@ -1,6 +1,6 @@
 //! The few words that every query here shares.
 
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use crate::StoreError;
 
@@ -62,14 +62,19 @@ impl Rows {
         into: &str,
         tail: &str,
     ) -> Result<u64, StoreError> {
-        // SQLite takes 32,766 parameters, PostgreSQL 65,535.
-        let per_statement = (30_000 / self.columns) * self.columns;
+        // PostgreSQL takes 65,535 parameters. SQLite takes 32,766, but looks a numbered one up by walking all that it
+        // has seen so far: short statements cost it less than long ones.
+        let parameters = match conn.get_database_backend() {
+            DbBackend::Sqlite => 700,
+            _ => 30_000,
+        };
+        let per_statement = (parameters / self.columns).max(1) * self.columns;
         let mut touched = 0;
-        let mut rest = self.values;
-        while !rest.is_empty() {
-            let tail_values = rest.split_off(per_statement.min(rest.len()));
-            let piece = std::mem::replace(&mut rest, tail_values);
-            let text = format!("INSERT INTO {into} VALUES {} {tail}", placeholders(piece.len(), self.columns));
+        let mut values = self.values.into_iter().peekable();
+        while values.peek().is_some() {
+            let piece: Vec<Value> = values.by_ref().take(per_statement).collect();
+            let text =
+                format!("INSERT INTO {into} VALUES {} {tail}", placeholders(piece.len(), self.columns));
             touched += run(conn, &text, piece).await?;
         }
         Ok(touched)

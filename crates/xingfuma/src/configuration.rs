@@ -143,6 +143,9 @@ impl Configuration {
     }
 
     pub(crate) fn county(&self) -> Result<AreaCode, StartError> {
-        self.county.code.parse().map_err(|_| StartError::Other("XINGFUMA_COUNTY__CODE is no area code".to_owned()))
+        self.county
+            .code
+            .parse()
+            .map_err(|_| StartError::Other("XINGFUMA_COUNTY__CODE is no area code".to_owned()))
     }
 }

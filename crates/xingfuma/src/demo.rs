@@ -23,7 +23,8 @@ const SEED: u64 = 140_724;
 /// The SQLite database of a data directory.
 pub(crate) fn database_url(directory: &Path) -> Result<String, StartError> {
     let path = directory.join("xingfuma.db");
-    let text = path.to_str().ok_or_else(|| StartError::Other("the data directory's name is no text".to_owned()))?;
+    let text =
+        path.to_str().ok_or_else(|| StartError::Other("the data directory's name is no text".to_owned()))?;
     Ok(format!("sqlite://{text}?mode=rwc"))
 }
 
@@ -101,7 +102,14 @@ async fn fill(configuration: &Configuration, county: &County) -> Result<(), Star
     };
     let filled = fill_in(&store, &keys, county, &progress).await?;
     bar.finish_and_clear();
-    println!("{}", if filled { "默认县已建好 · the default county is filled in" } else { "默认县已存在 · the county is there" });
+    println!(
+        "{}",
+        if filled {
+            "默认县已建好 · the default county is filled in"
+        } else {
+            "默认县已存在 · the county is there"
+        }
+    );
     store.close().await;
     Ok(())
 }
@@ -110,7 +118,8 @@ async fn fill(configuration: &Configuration, county: &County) -> Result<(), Star
 pub(crate) async fn sandbox() -> Result<Sandbox, StartError> {
     let clock = Clock::system();
     let seed = u64::from_be_bytes(Ids::from_system().bytes());
-    let mut config = SandboxConfig::new("sandbox", "sandbox", Arc::new(move || clock.now().timestamp()), seed);
+    let mut config =
+        SandboxConfig::new("sandbox", "sandbox", Arc::new(move || clock.now().timestamp()), seed);
     for account in demo_accounts(&County::default_county(SEED)) {
         if let DemoLogIn::WeChat { code, openid } = account.log_in {
             config.reusable_codes.insert(code, ReusableCode { openid, phone: None });
@@ -131,7 +140,9 @@ fn write_accounts(
         .map(|account| {
             let login = match &account.log_in {
                 DemoLogIn::WeChat { code, .. } => json!({ "wechatCode": code }),
-                DemoLogIn::Password { username, password } => json!({ "username": username, "password": password }),
+                DemoLogIn::Password { username, password } => {
+                    json!({ "username": username, "password": password })
+                }
             };
             json!({ "role": account.role, "areaCode": account.area, "name": account.name, "login": login })
         })
@@ -140,7 +151,8 @@ fn write_accounts(
     let first = county.teams[0].areas[0];
     let mut signs: Vec<_> = county.signs.iter().collect();
     signs.sort_by_key(|sign| (sign.area != first, sign.area));
-    let signs: Vec<_> = signs.iter().map(|sign| json!({ "code": sign.code, "areaCode": sign.area })).collect();
+    let signs: Vec<_> =
+        signs.iter().map(|sign| json!({ "code": sign.code, "areaCode": sign.area })).collect();
     let text = json!({ "baseUrl": base_url, "accounts": accounts, "signs": signs });
     let path = directory.join("demo-accounts.json");
     let written = serde_json::to_string_pretty(&text).unwrap_or_default();
@@ -162,7 +174,11 @@ fn greet(
                 println!("    {:<12} {:<19} 微信码 {code}", account.role.as_str(), account.area.as_str());
             }
             DemoLogIn::Password { username, password } => {
-                println!("    {:<12} {:<19} {username} / {password}", account.role.as_str(), account.area.as_str());
+                println!(
+                    "    {:<12} {:<19} {username} / {password}",
+                    account.role.as_str(),
+                    account.area.as_str()
+                );
             }
         }
     }

@@ -130,7 +130,8 @@ async fn healthcheck(url: &str) -> Result<(), StartError> {
     // Plain http to this machine: no TLS is needed, but the client wants to know its provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let bad = |error: reqwest::Error| StartError::Other(error.without_url().to_string());
-    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(3)).build().map_err(bad)?;
+    let client =
+        reqwest::Client::builder().timeout(std::time::Duration::from_secs(3)).build().map_err(bad)?;
     let answer = client.get(url).send().await.map_err(bad)?;
     answer.error_for_status().map_err(bad)?;
     Ok(())

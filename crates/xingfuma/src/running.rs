@@ -69,7 +69,8 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let county = configuration.county()?;
     let queue: Arc<dyn DispatchQueue> = match &configuration.redis.url {
         Some(url) => Arc::new(
-            RedisQueue::new(url, &format!("xfm-{county}")).map_err(|error| StartError::Other(error.to_string()))?,
+            RedisQueue::new(url, &format!("xfm-{county}"))
+                .map_err(|error| StartError::Other(error.to_string()))?,
         ),
         None => Arc::new(MemoryQueue::new()),
     };

@@ -176,7 +176,7 @@ impl Command {
     }
 }
 
-/// Why a command is refused. The API maps each to one problem (docs/errors.md).
+/// Why a command is refused. The API maps each to one problem (`xingfuma-api`, `problem.rs`).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The table has no such move from this state.
