@@ -1,7 +1,7 @@
 //! Time passing: what is due is done once, after any downtime, and what the queue lost is found.
 //!
 //! The table `due` has one row per order that can still change. The sweep sleeps to the next row's moment, at most
-//! [`PAUSE_AT_MOST`], leases what is due and does it. A sweep that dies leaves leases that end by themselves. Doing
+//! `PAUSE_AT_MOST`, leases what is due and does it. A sweep that dies leaves leases that end by themselves. Doing
 //! something twice changes nothing: every command is guarded by the order's version and decided on its state anew.
 
 use std::time::Duration;
