@@ -1,4 +1,4 @@
-//! The schema, one step after another. Both databases get the same tables; what differs is named in [`dialect`].
+//! The schema, one step after another. Both databases get the same tables; what differs is named in `dialect`.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use sea_orm_migration::prelude::*;

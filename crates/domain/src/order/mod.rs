@@ -4,7 +4,7 @@
 //! * [`moves`]: the one table of legal moves. The API's `allowedActions`, the documentation's diagram and the
 //!   tests are generated from it.
 //! * [`decide`]: `decide(order, command, by, context)` answers with events or a [`Refusal`]; it changes nothing.
-//! * [`state`]: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row.
+//! * `state`: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row.
 //!
 //! Free text in commands is masked before it comes here (`xingfuma_domain::masking`), so events hold none of it whole.
 
