@@ -27,11 +27,11 @@ use xingfuma_store::{ledger, orders::StoredOrder};
 use crate::small_county::{Database, SmallCounty, version};
 
 /// Sequences on each database: a commit of PostgreSQL takes longer.
-const ON_SQLITE: u64 = 240;
-const ON_POSTGRES: u64 = 60;
+const ON_SQLITE: u64 = 200;
+const ON_POSTGRES: u64 = 80;
 /// Orders of a sequence, and things done with them.
 const ORDERS: usize = 2;
-const LENGTH: usize = 40;
+const LENGTH: usize = 50;
 /// The commands that somebody can ask for on an order that exists.
 const VERBS: [Verb; 13] = [
     Verb::Dispatch,
@@ -54,7 +54,7 @@ fn weight(verb: Verb) -> usize {
     match verb {
         Verb::Accept | Verb::Complete | Verb::Rate => 12,
         Verb::Arrive | Verb::Answer => 6,
-        Verb::Dispatch | Verb::Decline | Verb::HandOver | Verb::Wait | Verb::Reopen => 3,
+        Verb::Dispatch | Verb::Decline | Verb::HandOver | Verb::Wait => 3,
         _ => 1,
     }
 }
@@ -103,7 +103,8 @@ struct Sequence<'a> {
     chance: Chance,
     seed: u64,
     orders: Vec<Uuid>,
-    posts: Vec<Uuid>,
+    /// With their orders.
+    posts: Vec<(Uuid, Uuid)>,
     kept: Option<Kept>,
     keys: Cell<u32>,
 }
@@ -120,7 +121,7 @@ impl<'a> Sequence<'a> {
     }
 
     async fn place(&self, number: usize) -> Uuid {
-        let by_operator = self.chance.in_a_hundred(25);
+        let by_operator = self.chance.in_a_hundred(15);
         let people = &self.county.people;
         let phone = format!("154{:08}", self.chance.below(40));
         let request = PlaceRequest {
@@ -147,8 +148,8 @@ impl<'a> Sequence<'a> {
         match self.chance.below(100) {
             0..=9 => self.let_time_pass().await,
             10..=19 => self.work().await,
-            20..=34 => self.do_something_with_a_post(tally).await,
-            35..=39 => self.ask_again().await,
+            20..=44 => self.do_something_with_a_post(tally).await,
+            45..=49 => self.ask_again().await,
             _ => self.ask(tally).await,
         }
     }
@@ -208,7 +209,9 @@ impl<'a> Sequence<'a> {
                 verbs.into_iter().filter(|verb| VERBS.contains(verb)).map(move |verb| (*caller, verb))
             })
             .collect();
-        if allowed.is_empty() || self.chance.in_a_hundred(25) {
+        // What is rated can but be reopened; it should rest for its posts most of the time.
+        let rests = allowed.iter().all(|(_, verb)| *verb == Verb::Reopen) && self.chance.in_a_hundred(80);
+        if allowed.is_empty() || rests || self.chance.in_a_hundred(25) {
             return (*self.chance.of(&callers), *self.chance.of(&VERBS));
         }
         // By verb first, and rather forward: else the many who may escalate or urge would do little else.
@@ -290,41 +293,62 @@ impl<'a> Sequence<'a> {
     }
 
     async fn do_something_with_a_post(&mut self, tally: &mut Tally) {
-        let order = *self.chance.of(&self.orders);
-        let callers = self.callers();
-        let caller = *self.chance.of(&callers);
         let render: RenderPost = std::sync::Arc::new(|post| (200, post.id.as_bytes().to_vec()));
-        if self.posts.is_empty() || self.chance.in_a_hundred(20) {
-            let seen = self.county.order(order).await;
-            let worker = seen.engagement().map(|promise| promise.volunteer);
-            let part = callers.iter().find(|one| Some(one.actor.person) == worker);
-            let author =
-                *part.filter(|_| self.chance.in_a_hundred(40)).unwrap_or(&&self.county.people.resident);
+        if self.posts.is_empty() || self.chance.in_a_hundred(15) {
+            let mut done = Vec::new();
+            for order in &self.orders {
+                done.extend(self.county.order(*order).await.completion().map(|_| *order));
+            }
+            let too_soon = done.is_empty();
+            if too_soon && self.chance.in_a_hundred(90) {
+                return self.ask(tally).await;
+            }
+            let order = *self.chance.of(if too_soon { &self.orders } else { &done });
+            let author = self.somebody_for_a_post_of(order).await;
             let result = self.county.app.show(author, order, "做得真好", true, None, render).await;
             self.check_refusal("show", &result);
             tally.note("show", &result);
-            self.posts.extend(result.ok().map(|reply| Uuid::from_slice(&reply.body).expect("an id")));
+            let post = result.ok().map(|reply| Uuid::from_slice(&reply.body).expect("an id"));
+            self.posts.extend(post.map(|post| (post, order)));
             return;
         }
-        let post = *self.chance.of(&self.posts);
+        let last = self.posts.len() - 1;
+        let latest = self.chance.in_a_hundred(80);
+        let (post, order) = self.posts[if latest { last } else { self.chance.below(last + 1) }];
         let commands = [
             ("consent", PostCommand::Consent),
             ("consent", PostCommand::Consent),
             ("consent", PostCommand::Consent),
+            ("consent", PostCommand::Consent),
             ("approve", PostCommand::Approve),
             ("approve", PostCommand::Approve),
-            ("reject", PostCommand::Reject { reason: "不合适".to_owned() }),
+            ("approve", PostCommand::Approve),
             ("feature", PostCommand::Feature),
+            ("feature", PostCommand::Feature),
+            ("reject", PostCommand::Reject { reason: "不合适".to_owned() }),
             ("withdraw", PostCommand::Withdraw),
         ];
         let (name, command) = self.chance.of(&commands).clone();
-        // The moderator for what is his, and everybody for consents: there are two to be had.
-        let moderator = &self.county.people.village;
-        let is_his = name != "consent" && self.chance.in_a_hundred(70);
-        let caller = if is_his { moderator } else { caller };
+        let caller = match name {
+            "consent" => self.somebody_for_a_post_of(order).await,
+            _ if self.chance.in_a_hundred(85) => &self.county.people.village,
+            _ => *self.chance.of(&self.callers()),
+        };
         let result = self.county.app.post_command(caller, post, command, None, render).await;
         self.check_refusal(name, &result);
         tally.note(name, &result);
+    }
+
+    /// The resident, the volunteer, or somebody whom it does not concern.
+    async fn somebody_for_a_post_of(&self, order: Uuid) -> &'a Caller {
+        let (callers, order) = (self.callers(), self.county.order(order).await);
+        let worker = order.engagement().map(|promise| promise.volunteer);
+        let worker = callers.iter().find(|one| Some(one.actor.person) == worker);
+        match self.chance.below(20) {
+            0..=7 => &self.county.people.resident,
+            8..=17 => worker.unwrap_or(&callers[0]),
+            _ => *self.chance.of(&callers),
+        }
     }
 
     /// What was answered is what is stored.
