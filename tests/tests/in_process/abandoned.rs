@@ -3,7 +3,10 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,8 +18,8 @@ use crate::small_county::{Database, Fresh, number};
 
 /// The pool: the fewer connections, the sooner a spoilt one is used again.
 const CONNECTIONS: u32 = 2;
-/// Rounds; in each, one transaction is dropped at each of these points.
-const ROUNDS: usize = 40;
+/// Rounds alone, and as many among others; in each, one transaction is dropped at each of these points.
+const ROUNDS: usize = 15;
 const POINTS: usize = 7;
 /// Who work on the same pool meanwhile.
 const WORKERS: i64 = 2;
@@ -67,9 +70,9 @@ async fn write(store: &Store, number: i64) -> Result<(), StoreError> {
 }
 
 /// Writes rows as fast as it can until told to stop; answers how many were acknowledged.
-async fn work(store: Store, stop: Arc<std::sync::atomic::AtomicBool>) -> i64 {
+async fn work(store: Store, stop: Arc<AtomicBool>) -> i64 {
     let mut written = 0;
-    while !stop.load(std::sync::atomic::Ordering::Acquire) {
+    while !stop.load(Ordering::Acquire) {
         write(&store, written).await.expect("a healthy pool");
         written += 1;
     }
@@ -80,26 +83,40 @@ async fn count(store: &Store, what: &str) -> i64 {
     number(store, &format!("SELECT count(*) FROM note WHERE what = '{what}'")).await
 }
 
+/// Abandons transactions at each point, and after each writes outside a transaction on every connection: what the
+/// program never does, because a spoilt connection acknowledges it and does not keep it. Answers how many such rows
+/// there are after it, having seen all of them from outside.
+async fn abandon_again_and_again(store: &Store, witness: &Store, mut outside: i64) -> i64 {
+    for _ in 0..ROUNDS {
+        for point in 1..=POINTS {
+            abandon(store, point).await;
+            for _ in 0..CONNECTIONS {
+                let text = format!("INSERT INTO note VALUES ('outside', {outside})");
+                store.pool().execute_unprepared(&text).await.expect("a healthy pool");
+                outside += 1;
+            }
+            assert_eq!(
+                count(witness, "outside").await,
+                outside,
+                "acknowledged and lost, after point {point}"
+            );
+        }
+    }
+    outside
+}
+
 async fn nothing_is_lost(database: Database) {
     let fresh = Fresh::new(database);
     let (store, witness) = (fresh.connect(CONNECTIONS).await, fresh.connect(1).await);
     let made = witness.pool().execute_unprepared("CREATE TABLE note (what text, number bigint)").await;
     made.expect("a fresh database");
 
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    // Alone, so that a spoilt connection is found as it is; then with others who use it at once.
+    let outside = abandon_again_and_again(&store, &witness, 0).await;
+    let stop = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(work(store.clone(), stop.clone()))).collect();
-    let mut outside = 0;
-    for _ in 0..ROUNDS {
-        for point in 1..=POINTS {
-            abandon(&store, point).await;
-            // Outside a transaction, on whichever connection comes: what the program never does, because a spoilt
-            // connection acknowledges it and loses it.
-            let text = format!("INSERT INTO note VALUES ('outside', {outside})");
-            store.pool().execute_unprepared(&text).await.expect("a healthy pool");
-            outside += 1;
-        }
-    }
-    stop.store(true, std::sync::atomic::Ordering::Release);
+    let outside = abandon_again_and_again(&store, &witness, outside).await;
+    stop.store(true, Ordering::Release);
     let mut transacted = 0;
     for worker in workers {
         transacted += worker.await.expect("no panic");
