@@ -173,8 +173,12 @@ fn address(port: u16) -> String {
     format!("{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
+fn accounts_file(data: &Path) -> PathBuf {
+    data.join("demo-accounts.json")
+}
+
 fn read_accounts(data: &Path) -> Accounts {
-    let path = data.join("demo-accounts.json");
+    let path = accounts_file(data);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Accounts::read(&text)
 }
@@ -185,6 +189,7 @@ pub struct Demo {
     // Dropped in this order: first the process, then its directory.
     process: Process,
     accounts: Accounts,
+    accounts_file: PathBuf,
     _home: Home,
 }
 
@@ -212,8 +217,8 @@ impl Demo {
             let base = Some(format!("http://{}", address(port)));
             Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
         });
-        let accounts = read_accounts(&data);
-        Self { process, accounts, _home: home }
+        let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
+        Self { process, accounts, accounts_file, _home: home }
     }
 
     /// Where it answers.
@@ -226,6 +231,12 @@ impl Demo {
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// The file that says so.
+    #[must_use]
+    pub fn accounts_file(&self) -> &Path {
+        &self.accounts_file
     }
 
     /// The end of its log.
