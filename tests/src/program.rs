@@ -165,6 +165,10 @@ fn start_listening(mut start: impl FnMut(u16) -> Process) -> Process {
     process
 }
 
+fn owned((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
+}
+
 fn address(port: u16) -> String {
     format!("{}:{port}", Ipv4Addr::LOCALHOST)
 }
@@ -196,12 +200,22 @@ impl Demo {
     /// When the program is not built, or does not get ready.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`).
+    ///
+    /// # Panics
+    /// When the program is not built, or does not get ready.
+    #[must_use]
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> = settings.iter().map(owned).collect();
         let home = Home::new("demo");
         let data = home.path().join("data");
         let process = start_listening(|port| {
             let words = ["demo", "--data-dir", &data.display().to_string(), "--listen", &address(port)];
             let base = Some(format!("http://{}", address(port)));
-            Process::start(words.map(str::to_owned).to_vec(), Vec::new(), home.path().join("log"), base)
+            Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
         });
         let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
         Self { process, accounts, accounts_file, _home: home }
@@ -255,6 +269,16 @@ impl Fleet {
     /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
     #[must_use]
     pub fn start(servers: usize, workers: usize) -> Self {
+        // One account of a test does what a hundred residents do in an hour.
+        Self::start_with(servers, workers, &[("XINGFUMA_LIMITS__FACTOR", "100000")])
+    }
+
+    /// As [`Fleet::start`], with settings of its own (`XINGFUMA_…`), limits among them.
+    ///
+    /// # Panics
+    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
+    #[must_use]
+    pub fn start_with(servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
         let (postgres, redis, home) = (Postgres::start(), Redis::start(), Home::new("fleet"));
         let mut settings = vec![
             ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
@@ -264,6 +288,7 @@ impl Fleet {
         fill_in(&data, &settings);
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
         settings.extend(read_keys(&data));
+        settings.extend(more.iter().map(owned));
         let start = |word: &str, number: usize, port: u16, answers: bool| {
             let mut settings = settings.clone();
             settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));

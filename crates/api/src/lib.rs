@@ -3,12 +3,16 @@
 //! One small file an endpoint group. Every handler is named once, in `operations!`: that list both serves it and puts
 //! it into the specification, so that no served route can be missing there.
 
+use std::sync::Arc;
+
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware};
+use ipnet::IpNet;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
+mod address;
 pub mod auth;
 mod board;
 mod extract;
@@ -32,6 +36,8 @@ pub struct State {
     pub app: App,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 macro_rules! operations {

@@ -15,6 +15,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::RuleBook;
+use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
@@ -27,6 +28,7 @@ pub mod dispatch;
 pub mod error;
 pub mod filling;
 pub mod keys;
+pub mod limits;
 pub mod log_in;
 pub mod metrics;
 pub mod notify;
@@ -46,6 +48,7 @@ pub use error::{AppError, FieldFault};
 use clock::{Clock, Ids};
 use directory::Directory;
 use keys::{DataKey, Keys};
+use limits::Limits;
 use metrics::Metrics;
 
 /// What a program needs to be told about itself.
@@ -55,6 +58,8 @@ pub struct Settings {
     pub county: AreaCode,
     /// Where people reach it; plates carry `{public_url}/q/{sign}`.
     pub public_url: String,
+    /// How often somebody may do what.
+    pub limits: Limits,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -69,6 +74,8 @@ pub struct Parts {
     pub store: Store,
     /// The queue.
     pub queue: Arc<dyn DispatchQueue>,
+    /// Counts how often somebody did what.
+    pub limiter: Limiter,
     /// Hands hints to the queue without waiting for it.
     pub pusher: Pusher,
     /// Time.
@@ -112,6 +119,8 @@ pub struct Foundation {
     pub store: Store,
     /// The queue.
     pub queue: Arc<dyn DispatchQueue>,
+    /// Counts how often somebody did what.
+    pub limiter: Limiter,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -139,7 +148,7 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, clock, ids, keys, wechat } = foundation;
+        let Foundation { settings, store, queue, limiter, clock, ids, keys, wechat } = foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
@@ -155,6 +164,7 @@ impl App {
             settings,
             store,
             queue,
+            limiter,
             clock,
             ids,
             keys,

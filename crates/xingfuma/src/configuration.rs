@@ -4,9 +4,11 @@ use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
+use xingfuma_app::limits::Limits;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::StoreError;
 
@@ -47,6 +49,10 @@ pub(crate) struct Configuration {
     pub(crate) keys: KeyTexts,
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
+    /// How often somebody may do what.
+    pub(crate) limits: Limits,
+    /// Addresses or networks of proxies whose word on where a request comes from is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,6 +105,8 @@ impl Default for Configuration {
             keys: KeyTexts::default(),
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
