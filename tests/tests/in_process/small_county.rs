@@ -19,6 +19,7 @@ use xingfuma_app::{
     county::County,
     filling::{DemoLogIn, demo_accounts, fill_in},
     keys::{KeyTexts, Keys},
+    limits::Limits,
     place::PlaceRequest,
     view::OrderSeen,
 };
@@ -27,7 +28,7 @@ use xingfuma_domain::{
     area::Level,
     order::{Order, Record},
 };
-use xingfuma_queue::MemoryQueue;
+use xingfuma_queue::{MemoryQueue, limiter::Limiter};
 use xingfuma_store::{
     ConnectionTrait, Store, StoreError, StoreOptions, migrations,
     orders::{self, StoredOrder},
@@ -160,7 +161,7 @@ impl SmallCounty {
     ) -> Result<Uuid, AppError> {
         let keyed = self.app.keyed(caller.actor.person, "/orders", key, key.as_bytes());
         let id: Render = Arc::new(|seen: &OrderSeen| (201, seen.order.id.as_bytes().to_vec()));
-        let reply = self.app.place(caller, request, keyed, id).await?;
+        let reply = self.app.place(caller, None, request, keyed, id).await?;
         Ok(Uuid::from_slice(&reply.body).expect("an id"))
     }
 
@@ -302,10 +303,13 @@ async fn start(
     seed: u64,
 ) -> App {
     let wechat = ClientConfig { base_url: sandbox.base_url(), ..ClientConfig::new("sandbox", "sandbox") };
+    // The few people of these tests place as many orders as hundreds would.
+    let limits = Limits { factor: 100_000, ..Limits::default() };
     let foundation = Foundation {
-        settings: Settings { county: county.code, public_url: "http://127.0.0.1".to_owned() },
+        settings: Settings { county: county.code, public_url: "http://127.0.0.1".to_owned(), limits },
         store,
         queue: Arc::new(MemoryQueue::new()),
+        limiter: Limiter::in_memory(),
         clock: Clock::manual(now),
         ids: Ids::seeded(seed),
         keys: load(keys),
