@@ -190,7 +190,7 @@ pub struct Demo {
     process: Process,
     accounts: Accounts,
     accounts_file: PathBuf,
-    _home: Home,
+    home: Home,
 }
 
 impl Demo {
@@ -218,7 +218,7 @@ impl Demo {
             Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
         });
         let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
-        Self { process, accounts, accounts_file, _home: home }
+        Self { process, accounts, accounts_file, home }
     }
 
     /// Where it answers.
@@ -243,6 +243,27 @@ impl Demo {
     #[must_use]
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
+    }
+
+    /// Runs one statement in its database by a process of its own and returns what it answers: a row a line, `|`
+    /// between columns. Python brings SQLite with it, so that nothing more has to be installed.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    #[must_use]
+    pub fn sql(&self, statement: &str) -> String {
+        const RUN: &str = "import sqlite3, sys\n\
+            with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
+            for row in database.execute(sys.argv[2]): print('|'.join(map(str, row)))";
+        let database = self.home.path().join("data").join("xingfuma.db");
+        let output = Command::new("python3")
+            .args(["-c", RUN])
+            .arg(database)
+            .arg(statement)
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 }
 

@@ -19,12 +19,16 @@ impl actix_web::FromRequest for CalledFrom {
     type Future = std::future::Ready<Result<CalledFrom, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let peer = request.peer_addr().map(|peer| peer.ip());
-        let trusted = request.app_data::<web::Data<State>>().map(|state| state.trusted_proxies.clone());
-        let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
-        let address = peer.map(|peer| caller(peer, forwarded, trusted.as_deref().unwrap_or_default()));
-        std::future::ready(Ok(CalledFrom(address.map(Address))))
+        std::future::ready(Ok(CalledFrom(address(request))))
     }
+}
+
+/// The caller's address on the network, behind proxies that are trusted; none where the socket has none.
+pub fn address(request: &HttpRequest) -> Option<Address> {
+    let peer = request.peer_addr()?.ip();
+    let trusted = request.app_data::<web::Data<State>>().map(|state| state.trusted_proxies.clone());
+    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    Some(Address(caller(peer, forwarded, trusted.as_deref().unwrap_or_default())))
 }
 
 /// The last address in the chain that is no trusted proxy. What stands before it is anybody's word.

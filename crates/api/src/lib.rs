@@ -27,6 +27,7 @@ mod score;
 mod showcase;
 mod token;
 
+pub use address::address;
 pub use token::Tokens;
 
 /// What every handler works with.
@@ -131,17 +132,23 @@ pub fn document() -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
-/// Serves the API on an address until it is stopped.
+/// Serves the API on an address until it is stopped, and beside it what `pages` adds.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(state: State, listen: &str, workers: usize) -> std::io::Result<Server> {
+pub fn serve(
+    state: State,
+    listen: &str,
+    workers: usize,
+    pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
     let shared = web::Data::new(state);
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(shared.clone())
             .wrap(middleware::from_fn(request_id::finish))
             .configure(serve_operations)
+            .configure(&pages)
             .service(SwaggerUi::new("/docs/{_:.*}").url("/api/v1/openapi.json", Document::openapi()))
             .default_service(web::to(problem::nothing_here))
     });

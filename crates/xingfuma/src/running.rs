@@ -125,12 +125,13 @@ impl Running {
     /// Serves until SIGTERM or SIGINT; requests under way are answered.
     pub(crate) async fn serve(&self, configuration: &Configuration) -> Result<(), StartError> {
         let listen = configuration.listen.as_str();
+        let pages = xingfuma_web::pages(self.app.clone(), xingfuma_api::address);
         let state = State {
             tokens: Tokens::new(self.app.keys.token()),
             app: self.app.clone(),
             trusted_proxies: configuration.trusted_proxies.clone().into(),
         };
-        let server = xingfuma_api::serve(state, listen, configuration.threads)
+        let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
         tracing::info!(listen, "serving");
         server.await.map_err(|error| StartError::Other(error.to_string()))
