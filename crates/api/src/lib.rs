@@ -19,6 +19,7 @@ mod extract;
 mod me;
 mod order_json;
 pub mod orders;
+mod own_data;
 mod problem;
 mod request_id;
 mod room;
@@ -72,6 +73,8 @@ operations!(
     me::inbox,
     me::mark_inbox_read,
     me::passbook,
+    own_data::export,
+    own_data::erase,
     scan::sign,
     scan::badge,
     scan::categories,

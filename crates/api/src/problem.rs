@@ -205,6 +205,7 @@ fn title(code: &str, english: bool) -> &'static str {
         "already_featured" => ("已是精选", "Featured already"),
         "already_answered" => ("该积分记录已冲正", "The entry was answered already"),
         "not_reversible" => ("该积分记录不能冲正", "The entry cannot be reversed"),
+        "open_orders" => ("还有未办结的服务单", "Orders are under way; end them first"),
         "phone_taken" => ("该手机号已被他人绑定", "Somebody else has this phone"),
         "busy" => ("操作繁忙，请重试", "Busy; try again"),
         _ => ("出错了，请稍后再试", "Something went wrong"),

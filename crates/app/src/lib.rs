@@ -32,6 +32,7 @@ pub mod limits;
 pub mod log_in;
 pub mod metrics;
 pub mod notify;
+pub mod own_data;
 pub mod passbook;
 pub mod place;
 pub mod privacy;

@@ -49,6 +49,8 @@ pub struct Limits {
     pub reveals_per_account: Quota,
     /// Phones that one account binds.
     pub phones_per_account: Quota,
+    /// Copies of all his data that one account asks for.
+    pub exports_per_account: Quota,
 }
 
 impl Default for Limits {
@@ -64,6 +66,7 @@ impl Default for Limits {
             lookups_per_address: quota(600, 10),
             reveals_per_account: quota(30, 60),
             phones_per_account: quota(5, 24 * 60),
+            exports_per_account: quota(5, 24 * 60),
         }
     }
 }
@@ -146,6 +149,12 @@ impl App {
     pub(crate) async fn count_phone(&self, caller: &Caller) -> Result<(), AppError> {
         let quota = self.settings.limits.phones_per_account;
         self.admit(vec![self.counted("phone", quota, caller.actor.person.as_bytes())]).await.map(drop)
+    }
+
+    /// Counts a copy of all his data that an account asks for.
+    pub(crate) async fn count_export(&self, caller: &Caller) -> Result<(), AppError> {
+        let quota = self.settings.limits.exports_per_account;
+        self.admit(vec![self.counted("export", quota, caller.actor.person.as_bytes())]).await.map(drop)
     }
 
     /// Takes back what turned out not to count.

@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod ledger;
 pub mod migrations;
 pub mod orders;
+pub mod own_data;
 pub mod people;
 pub mod posts;
 pub mod scope;
