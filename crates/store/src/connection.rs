@@ -34,7 +34,8 @@ const BEGIN_TRIES: u32 = 24;
 pub struct StoreOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half.
+    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL a third of them is for
+    /// transactions of several statements.
     pub max_connections: u32,
     /// Shown by PostgreSQL in its list of sessions.
     pub application_name: String,
@@ -51,6 +52,8 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: DatabaseConnection,
+    /// The one on which transactions begin; SQLite, which runs in this process, has one for both.
+    beginning: DatabaseConnection,
     /// SQLite has one writer; waiting here is fair and does not spin.
     writer: Arc<Mutex<()>>,
     abandoned: Arc<Abandoned>,
@@ -96,24 +99,36 @@ impl Store {
     /// When the database is out of reach or the URL is none.
     pub async fn connect(options: &StoreOptions) -> Result<Store, StoreError> {
         let abandoned = Arc::new(Abandoned { start: Instant::now(), last: AtomicU64::new(0) });
-        let mut connect = ConnectOptions::new(&options.url);
-        connect
-            .max_connections(options.max_connections)
-            .min_connections(1)
-            .connect_timeout(Duration::from_secs(5))
-            .acquire_timeout(Duration::from_secs(8))
-            .sqlx_logging(false)
-            .test_before_acquire(false);
-        if options.url.starts_with("sqlite") {
+        let (pool, beginning) = if options.url.starts_with("sqlite") {
+            let mut connect = connect_options(options, options.max_connections);
             tune_sqlite(&mut connect);
+            let pool = Database::connect(connect).await?;
+            (pool.clone(), pool)
         } else {
-            tune_postgres(&mut connect, options, &abandoned);
-        }
-        let pool = Database::connect(connect).await?;
-        Ok(Store { pool, writer: Arc::default(), abandoned })
+            let beginning = (options.max_connections / 3).max(1);
+            let mut connect = connect_options(options, beginning);
+            tune_postgres(&mut connect, options);
+            roll_back_abandoned(&mut connect, &abandoned);
+            let beginning_pool = Database::connect(connect).await?;
+            let mut connect =
+                connect_options(options, options.max_connections.saturating_sub(beginning).max(1));
+            tune_postgres(&mut connect, options);
+            (Database::connect(connect).await?, beginning_pool)
+        };
+        Ok(Store { pool, beginning, writer: Arc::default(), abandoned })
     }
 
-    /// The pool, for reads.
+    /// PostgreSQL's own pool, for statements that take an array a column; none on SQLite.
+    pub(crate) fn arrays(&self) -> Option<&sqlx::PgPool> {
+        self.is_postgres().then(|| self.pool.get_postgres_connection_pool())
+    }
+
+    /// Where transactions begin: [`transact`], and the migrations.
+    pub(crate) fn beginning(&self) -> &DatabaseConnection {
+        &self.beginning
+    }
+
+    /// The pool, for reads. Nobody begins a transaction on it.
     pub fn pool(&self) -> &DatabaseConnection {
         &self.pool
     }
@@ -125,8 +140,10 @@ impl Store {
 
     /// Closes all connections.
     pub async fn close(self) {
-        if let Err(error) = self.pool.close().await {
-            tracing::warn!(%error, "the database did not close cleanly");
+        for pool in [self.pool, self.beginning] {
+            if let Err(error) = pool.close().await {
+                tracing::warn!(%error, "the database did not close cleanly");
+            }
         }
     }
 
@@ -138,7 +155,7 @@ impl Store {
                 sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
-            let begun = self.pool.begin_with_options(options).await;
+            let begun = self.beginning.begin_with_options(options).await;
             guard.0 = None;
             match begun {
                 Ok(transaction) => return Ok(transaction),
@@ -167,7 +184,19 @@ fn tune_sqlite(connect: &mut ConnectOptions) {
     });
 }
 
-fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned: &Arc<Abandoned>) {
+fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .max_connections(connections)
+        .min_connections(1)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(8))
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    connect
+}
+
+fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions) {
     connect.set_application_name(options.application_name.clone());
     connect.map_sqlx_postgres_opts(|options| {
         options.options([
@@ -177,6 +206,9 @@ fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned
             ("timezone", "UTC".to_owned()),
         ])
     });
+}
+
+fn roll_back_abandoned(connect: &mut ConnectOptions, abandoned: &Arc<Abandoned>) {
     let abandoned = abandoned.clone();
     connect.map_sqlx_postgres_pool_opts(move |pool| {
         let abandoned = abandoned.clone();

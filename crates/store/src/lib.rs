@@ -16,11 +16,13 @@ pub mod ledger;
 pub mod migrations;
 pub mod orders;
 pub mod people;
+pub mod placing;
 pub mod posts;
 pub mod scope;
 pub mod seed;
 pub mod sessions;
 mod sql;
+pub mod writing;
 
 pub use connection::{Store, StoreOptions, transact};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction};
@@ -40,6 +42,14 @@ pub enum StoreError {
     /// The database refused or is out of reach.
     #[error(transparent)]
     Database(#[from] sea_orm::DbErr),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
+        StoreError::Database(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(std::sync::Arc::new(
+            error,
+        ))))
+    }
 }
 
 impl StoreError {
