@@ -19,6 +19,8 @@ use crate::services::Postgres;
 pub struct Traffic {
     /// How often the program asked and waited for the answer.
     pub round_trips: u64,
+    /// How many of them prepared a statement, which each connection does once.
+    pub preparing: u64,
     /// The statements that it ran, in their order on each connection.
     pub statements: Vec<String>,
 }
@@ -122,6 +124,7 @@ fn hand_on_questions(
             b'P' => {
                 let name = next().to_vec();
                 prepared.insert(name, text(next()));
+                lock(traffic).preparing += 1;
             }
             b'B' => {
                 let _portal = next();

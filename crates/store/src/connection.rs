@@ -13,12 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    DbErr, ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
+use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 
 use crate::StoreError;
+use crate::lanes::Lanes;
 
 /// The server ends a session that idles in a transaction after this long.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
@@ -51,12 +54,60 @@ impl StoreOptions {
 /// The pool, and what a transaction needs to know. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: DatabaseConnection,
+    pool: Pool,
     /// The one on which transactions begin; SQLite, which runs in this process, has one for both.
     beginning: DatabaseConnection,
     /// SQLite has one writer; waiting here is fair and does not spin.
     writer: Arc<Mutex<()>>,
     abandoned: Arc<Abandoned>,
+}
+
+/// What everybody reads from: PostgreSQL's lanes, or SQLite's pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Sqlite(DatabaseConnection),
+    Postgres(Lanes),
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.get_database_backend(),
+            Kind::Postgres(lanes) => lanes.get_database_backend(),
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.execute_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.execute_unprepared(sql).await,
+            Kind::Postgres(lanes) => lanes.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.query_one_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.query_one_raw(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.query_all_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.query_all_raw(statement).await,
+        }
+    }
 }
 
 /// Remembers when a `begin` was last abandoned.
@@ -103,24 +154,24 @@ impl Store {
             let mut connect = connect_options(options, options.max_connections);
             tune_sqlite(&mut connect);
             let pool = Database::connect(connect).await?;
-            (pool.clone(), pool)
+            (Pool(Kind::Sqlite(pool.clone())), pool)
         } else {
             let beginning = (options.max_connections / 3).max(1);
+            let lanes = options.max_connections.saturating_sub(beginning);
+            let lanes = Lanes::open(postgres_options(options)?, lanes).await?;
             let mut connect = connect_options(options, beginning);
-            tune_postgres(&mut connect, options);
-            roll_back_abandoned(&mut connect, &abandoned);
-            let beginning_pool = Database::connect(connect).await?;
-            let mut connect =
-                connect_options(options, options.max_connections.saturating_sub(beginning).max(1));
-            tune_postgres(&mut connect, options);
-            (Database::connect(connect).await?, beginning_pool)
+            tune_postgres(&mut connect, options, &abandoned);
+            (Pool(Kind::Postgres(lanes)), Database::connect(connect).await?)
         };
         Ok(Store { pool, beginning, writer: Arc::default(), abandoned })
     }
 
-    /// PostgreSQL's own pool, for statements that take an array a column; none on SQLite.
-    pub(crate) fn arrays(&self) -> Option<&sqlx::PgPool> {
-        self.is_postgres().then(|| self.pool.get_postgres_connection_pool())
+    /// PostgreSQL's lanes, for statements that take an array a column; none on SQLite.
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        match &self.pool.0 {
+            Kind::Postgres(lanes) => Some(lanes),
+            Kind::Sqlite(_) => None,
+        }
     }
 
     /// Where transactions begin: [`transact`], and the migrations.
@@ -129,21 +180,20 @@ impl Store {
     }
 
     /// The pool, for reads. Nobody begins a transaction on it.
-    pub fn pool(&self) -> &DatabaseConnection {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
     /// Whether this is PostgreSQL.
     pub fn is_postgres(&self) -> bool {
-        self.pool.get_database_backend() == DatabaseBackend::Postgres
+        matches!(self.pool.0, Kind::Postgres(_))
     }
 
     /// Closes all connections.
     pub async fn close(self) {
-        for pool in [self.pool, self.beginning] {
-            if let Err(error) = pool.close().await {
-                tracing::warn!(%error, "the database did not close cleanly");
-            }
+        // The lanes end by themselves when nobody can give them a job any more.
+        if let Err(error) = self.beginning.close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
         }
     }
 
@@ -196,19 +246,27 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
     connect
 }
 
-fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions) {
-    connect.set_application_name(options.application_name.clone());
-    connect.map_sqlx_postgres_opts(|options| {
-        options.options([
-            ("statement_timeout", format!("{}", STATEMENT.as_millis())),
-            ("lock_timeout", format!("{}", LOCK.as_millis())),
-            ("idle_in_transaction_session_timeout", format!("{}", IDLE_IN_TRANSACTION.as_millis())),
-            ("timezone", "UTC".to_owned()),
-        ])
-    });
+/// Time-outs on the database's side, and the time zone.
+fn session_settings() -> [(&'static str, String); 4] {
+    [
+        ("statement_timeout", format!("{}", STATEMENT.as_millis())),
+        ("lock_timeout", format!("{}", LOCK.as_millis())),
+        ("idle_in_transaction_session_timeout", format!("{}", IDLE_IN_TRANSACTION.as_millis())),
+        ("timezone", "UTC".to_owned()),
+    ]
 }
 
-fn roll_back_abandoned(connect: &mut ConnectOptions, abandoned: &Arc<Abandoned>) {
+fn postgres_options(options: &StoreOptions) -> Result<PgConnectOptions, StoreError> {
+    let parsed: Result<PgConnectOptions, sqlx::Error> = options.url.parse();
+    // What is wrong with an address is told without the address: a password may stand in it.
+    let parsed =
+        parsed.map_err(|_| DbErr::Conn(RuntimeErr::Internal("no address of a database".to_owned())))?;
+    Ok(parsed.application_name(&options.application_name).options(session_settings()))
+}
+
+fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned: &Arc<Abandoned>) {
+    connect.set_application_name(options.application_name.clone());
+    connect.map_sqlx_postgres_opts(|options| options.options(session_settings()));
     let abandoned = abandoned.clone();
     connect.map_sqlx_postgres_pool_opts(move |pool| {
         let abandoned = abandoned.clone();

@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
+use crate::lanes::Bound;
 use crate::sql::{self, Rows};
 use crate::{Store, StoreError};
 
@@ -102,8 +103,13 @@ pub async fn expand_all(
     told: Vec<(Waiting, Vec<NewMessage>)>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    if let Some(pool) = store.arrays() {
-        return expand_together(pool, &told, now).await;
+    if let Some(lanes) = store.lanes() {
+        return Ok(lanes
+            .run(move |connection| {
+                Box::pin(async move { expand_together(&told, now).execute(connection).await })
+            })
+            .await
+            .map(drop)?);
     }
     crate::transact(store, move |conn| {
         Box::pin(async move {
@@ -145,11 +151,7 @@ fn messages(told: &[(Waiting, Vec<NewMessage>)]) -> impl Iterator<Item = (&Waiti
 }
 
 /// As [`expand_all`], in one statement whose text is the same for any number of rows: PostgreSQL prepares it once.
-async fn expand_together(
-    pool: &sqlx::PgPool,
-    told: &[(Waiting, Vec<NewMessage>)],
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> Bound<'_> {
     const TEXT: &str = "WITH written AS (INSERT INTO inbox (id, person_id, order_id, seq, county, topic, data, \
         created_at) SELECT m.id, m.person_id, n.order_id, n.seq, n.county, n.topic, n.data, n.created_at \
         FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) AS m (id, person_id, told) JOIN unnest($4::uuid[], $5::int8[], \
@@ -160,7 +162,7 @@ async fn expand_together(
         AND notification.seq = done.seq AND notification.audience = done.audience AND notification.topic = done.topic";
     let places = (1_i64..).zip(told).flat_map(|(place, (_, to))| to.iter().map(move |_| place));
     let of = |text: fn(&Waiting) -> &str| told.iter().map(|(told, _)| text(told)).collect::<Vec<&str>>();
-    let query = sqlx::query(TEXT)
+    sqlx::query(TEXT)
         .bind(messages(told).map(|(_, message)| message.id).collect::<Vec<_>>())
         .bind(messages(told).map(|(_, message)| message.person).collect::<Vec<_>>())
         .bind(places.collect::<Vec<_>>())
@@ -171,9 +173,7 @@ async fn expand_together(
         .bind(of(|told| &told.data))
         .bind(told.iter().map(|(told, _)| told.created_at).collect::<Vec<_>>())
         .bind(of(|told| &told.audience))
-        .bind(now);
-    query.execute(pool).await?;
-    Ok(())
+        .bind(now)
 }
 
 /// A message in somebody's inbox.

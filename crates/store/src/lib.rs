@@ -12,6 +12,7 @@ pub mod directory;
 pub mod due;
 pub mod idempotency;
 pub mod inbox;
+mod lanes;
 pub mod ledger;
 pub mod migrations;
 pub mod orders;
@@ -24,7 +25,7 @@ pub mod sessions;
 mod sql;
 pub mod writing;
 
-pub use connection::{Store, StoreOptions, transact};
+pub use connection::{Pool, Store, StoreOptions, transact};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 /// What can go wrong between us and the database.
@@ -42,14 +43,6 @@ pub enum StoreError {
     /// The database refused or is out of reach.
     #[error(transparent)]
     Database(#[from] sea_orm::DbErr),
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> StoreError {
-        StoreError::Database(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(std::sync::Arc::new(
-            error,
-        ))))
-    }
 }
 
 impl StoreError {

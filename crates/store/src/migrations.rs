@@ -18,7 +18,7 @@ pub async fn migrate(store: &Store) -> Result<(), StoreError> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn pending(store: &Store) -> Result<usize, StoreError> {
-    Ok(Migrator::get_pending_migrations(store.pool()).await?.len())
+    Ok(Migrator::get_pending_migrations(store.beginning()).await?.len())
 }
 
 /// The list of steps.

@@ -5,6 +5,7 @@
 //! transaction. An order whose idempotency key is taken is left out, so that one duplicate never fails its neighbours.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
@@ -12,6 +13,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::idempotency::Answer;
+use crate::lanes::{Bound, Lanes};
 use crate::orders::{Change, StoredOrder};
 use crate::sql::Rows;
 use crate::{Store, StoreError, due, idempotency, transact, unreadable, writing};
@@ -21,8 +23,8 @@ use crate::{Store, StoreError, due, idempotency, transact, unreadable, writing};
 /// # Errors
 /// When the database fails; then nothing is written.
 pub async fn place_all(store: &Store, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
-    if let Some(pool) = store.arrays() {
-        return place_together(pool, &changes).await;
+    if let Some(lanes) = store.lanes() {
+        return place_together(lanes, changes).await;
     }
     transact(store, move |conn| Box::pin(async move { place_one_by_one(conn, &changes).await })).await
 }
@@ -89,7 +91,28 @@ const TOGETHER: &str = "WITH kept AS (INSERT INTO idempotency (key, county, fing
     unnest($38::uuid[], $39::int8[], $40::text[], $41::text[], $42::text[], $43::text[], $44::timestamptz[]) \
     AS n (order_id) WHERE n.order_id IN (SELECT id FROM fresh) ON CONFLICT DO NOTHING) SELECT id FROM fresh";
 
-async fn place_together(pool: &sqlx::PgPool, changes: &[Change]) -> Result<Vec<usize>, StoreError> {
+async fn place_together(lanes: &Lanes, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
+    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
+    let records = texts(changes.iter().flat_map(|change| &change.records))?;
+    let changes = Arc::new(changes);
+    let given = changes.clone();
+    let fresh: HashSet<Uuid> = lanes
+        .run(move |connection| {
+            Box::pin(async move { bind_all(&given, snapshots, records).fetch_all(connection).await })
+        })
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let taken = |change: &Change| !fresh.contains(&change.after.order.id);
+    Ok(changes.iter().enumerate().filter(|(_, change)| taken(change)).map(|(n, _)| n).collect())
+}
+
+fn texts<'a, T: serde::Serialize + 'a>(all: impl Iterator<Item = &'a T>) -> Result<Vec<String>, StoreError> {
+    all.map(|one| serde_json::to_string(one).map_err(unreadable)).collect()
+}
+
+fn bind_all(changes: &[Change], snapshots: Vec<String>, records: Vec<String>) -> Bound<'_> {
     // By key, so that two batches with the same keys never wait for each other in a circle.
     let mut answers: Vec<&Answer> = changes.iter().filter_map(|change| change.answer.as_ref()).collect();
     answers.sort_by(|one, other| one.key.cmp(&other.key));
@@ -103,22 +126,15 @@ async fn place_together(pool: &sqlx::PgPool, changes: &[Change]) -> Result<Vec<u
         .bind(answers.iter().map(|answer| answer.resource).collect::<Vec<_>>())
         .bind(answers.iter().map(|answer| answer.created_at).collect::<Vec<_>>())
         .bind(keyless.map(|change| change.after.order.id).collect::<Vec<_>>());
-    let query = bind_orders(query, changes)?;
-    let query = bind_events(query, changes)?;
+    let query = bind_orders(query, changes, snapshots);
+    let query = bind_events(query, changes, records);
     let query = bind_due(query, changes);
-    let fresh: HashSet<Uuid> =
-        bind_notices(query, changes).fetch_all(pool).await?.iter().map(|row| row.get(0)).collect();
-    let taken = |change: &Change| !fresh.contains(&change.after.order.id);
-    Ok(changes.iter().enumerate().filter(|(_, change)| taken(change)).map(|(n, _)| n).collect())
+    bind_notices(query, changes)
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-fn bind_orders<'q>(query: Query<'q>, changes: &'q [Change]) -> Result<Query<'q>, StoreError> {
-    let snapshots: Result<Vec<String>, _> =
-        changes.iter().map(|change| serde_json::to_string(&change.after.order)).collect();
+fn bind_orders<'q>(query: Bound<'q>, changes: &'q [Change], snapshots: Vec<String>) -> Bound<'q> {
     let all = || changes.iter().map(|change| &change.after);
-    Ok(query
+    query
         .bind(all().map(|stored| stored.order.id).collect::<Vec<_>>())
         .bind(all().map(|stored| stored.order.county().to_string()).collect::<Vec<_>>())
         .bind(all().map(|stored| stored.number).collect::<Vec<_>>())
@@ -132,27 +148,26 @@ fn bind_orders<'q>(query: Query<'q>, changes: &'q [Change]) -> Result<Query<'q>,
         .bind(all().map(|stored| stored.order.status().as_str()).collect::<Vec<_>>())
         .bind(all().map(|stored| stored.order.version).collect::<Vec<_>>())
         .bind(all().map(|stored| stored.order.epoch).collect::<Vec<_>>())
-        .bind(snapshots.map_err(unreadable)?)
+        .bind(snapshots)
         .bind(all().map(|stored| stored.description.as_str()).collect::<Vec<_>>())
-        .bind(all().map(|stored| stored.private.as_slice()).collect::<Vec<_>>()))
+        .bind(all().map(|stored| stored.private.as_slice()).collect::<Vec<_>>())
 }
 
-fn bind_events<'q>(query: Query<'q>, changes: &'q [Change]) -> Result<Query<'q>, StoreError> {
+fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: Vec<String>) -> Bound<'q> {
     let all = || {
         changes.iter().flat_map(|change| {
             (change.before_version + 1..).zip(&change.records).map(move |(seq, record)| (change, seq, record))
         })
     };
-    let records: Result<Vec<String>, _> = all().map(|(_, _, record)| serde_json::to_string(record)).collect();
-    Ok(query
+    query
         .bind(all().map(|(change, ..)| change.after.order.id).collect::<Vec<_>>())
         .bind(all().map(|(_, seq, _)| seq).collect::<Vec<_>>())
         .bind(all().map(|(change, ..)| change.after.order.county().to_string()).collect::<Vec<_>>())
         .bind(all().map(|(_, _, record)| record.at).collect::<Vec<_>>())
-        .bind(records.map_err(unreadable)?))
+        .bind(records)
 }
 
-fn bind_due<'q>(query: Query<'q>, changes: &'q [Change]) -> Query<'q> {
+fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
     let all: Vec<_> = changes
         .iter()
         .filter_map(|change| Some((&change.after.order, due::Next::of(&change.after.order)?)))
@@ -169,7 +184,7 @@ fn bind_due<'q>(query: Query<'q>, changes: &'q [Change]) -> Query<'q> {
         .bind(all.iter().map(|(_, next)| next.volunteer).collect::<Vec<_>>())
 }
 
-fn bind_notices<'q>(query: Query<'q>, changes: &'q [Change]) -> Query<'q> {
+fn bind_notices<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
     let all = || {
         changes.iter().flat_map(|change| {
             let at = change.records.last().map(|record| record.at);
