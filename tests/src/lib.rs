@@ -1,8 +1,10 @@
 //! The harness of the tests that run the real thing: the real program, real databases, real queues, and their faults.
 //!
 //! [`services`] starts a private PostgreSQL and a private Redis for a test process, and breaks them on demand;
-//! [`program`] starts the program on them, or alone; [`client`] speaks with it as a phone or a desk does.
+//! [`program`] starts the program on them, or alone; [`client`] speaks with it as a phone or a desk does; [`wire`] listens
+//! in between the program and its database.
 
 pub mod client;
 pub mod program;
 pub mod services;
+pub mod wire;

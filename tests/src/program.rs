@@ -105,6 +105,12 @@ impl Process {
         self.base.as_deref().expect("a worker answers nobody")
     }
 
+    /// Its process number while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Server::process_id)
+    }
+
     /// Whether it has neither been killed nor ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.server.as_mut().is_some_and(Server::is_running)
@@ -221,6 +227,18 @@ impl Demo {
         Self { process, accounts, accounts_file, home }
     }
 
+    /// Where it keeps its database and its keys.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.process_id()
+    }
+
     /// Where it answers.
     #[must_use]
     pub fn base(&self) -> &str {
@@ -255,7 +273,7 @@ impl Demo {
         const RUN: &str = "import sqlite3, sys\n\
             with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
             for row in database.execute(sys.argv[2]): print('|'.join(map(str, row)))";
-        let database = self.home.path().join("data").join("xingfuma.db");
+        let database = self.data().join("xingfuma.db");
         let output = Command::new("python3")
             .args(["-c", RUN])
             .arg(database)
@@ -280,7 +298,8 @@ pub struct Fleet {
     /// The database, which syncs every commit.
     pub postgres: Postgres,
     accounts: Accounts,
-    _home: Home,
+    settings: Vec<(String, String)>,
+    home: Home,
 }
 
 impl Fleet {
@@ -310,17 +329,53 @@ impl Fleet {
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
         settings.extend(read_keys(&data));
         settings.extend(more.iter().map(owned));
-        let start = |word: &str, number: usize, port: u16, answers: bool| {
-            let mut settings = settings.clone();
-            settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));
-            let log = home.path().join(format!("{word}-{number}.log"));
-            let base = answers.then(|| format!("http://{}", address(port)));
-            Process::start(vec![word.to_owned()], settings, log, base)
-        };
-        let servers = (1..=servers).map(|number| start_listening(|port| start("serve", number, port, true)));
-        let servers = servers.collect();
-        let workers = (1..=workers).map(|number| start("worker", number, free_port(), false)).collect();
-        Self { servers, workers, redis, postgres, accounts: read_accounts(&data), _home: home }
+        let accounts = read_accounts(&data);
+        let mut fleet =
+            Self { servers: Vec::new(), workers: Vec::new(), redis, postgres, accounts, settings, home };
+        fleet.servers = (1..=servers).map(|number| fleet.start_server(&number.to_string(), &[])).collect();
+        fleet.workers = (1..=workers).map(|number| fleet.start_worker(&number.to_string(), &[])).collect();
+        fleet
+    }
+
+    /// What its processes are told about themselves.
+    #[must_use]
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    /// Starts one more `xingfuma serve`, with these settings besides the fleet's or in their place; an empty one is as
+    /// good as none. Its log is called after `name`.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    #[must_use]
+    pub fn start_server(&self, name: &str, besides: &[(String, String)]) -> Process {
+        start_listening(|port| {
+            let base = Some(format!("http://{}", address(port)));
+            self.start_process("serve", name, besides, port, base)
+        })
+    }
+
+    /// As [`Fleet::start_server`], for `xingfuma worker`.
+    #[must_use]
+    pub fn start_worker(&self, name: &str, besides: &[(String, String)]) -> Process {
+        self.start_process("worker", name, besides, free_port(), None)
+    }
+
+    fn start_process(
+        &self,
+        word: &str,
+        name: &str,
+        besides: &[(String, String)],
+        port: u16,
+        base: Option<String>,
+    ) -> Process {
+        let mut settings = self.settings.clone();
+        settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));
+        settings.retain(|(setting, _)| besides.iter().all(|(other, _)| other != setting));
+        settings.extend(besides.iter().filter(|(_, value)| !value.is_empty()).cloned());
+        let log = self.home.path().join(format!("{word}-{name}.log"));
+        Process::start(vec![word.to_owned()], settings, log, base)
     }
 
     /// Where each server answers.

@@ -16,7 +16,7 @@ use xingfuma_store::inbox::AuditEntry;
 use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, people, transact};
+use xingfuma_store::{StoreError, people, writing};
 
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, notify};
@@ -464,10 +464,7 @@ impl App {
     /// Writes a change, and tells the queue if the order waits now.
     pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
         let after = change.after.order.clone();
-        let written: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { orders::update(conn, &change).await }))
-                .await;
-        written?;
+        writing::write(&self.store, change).await?;
         self.metrics.count_event(after.status().as_str());
         self.hint(&after);
         Ok(())

@@ -38,6 +38,7 @@ pub mod place;
 pub mod privacy;
 pub mod rate;
 pub mod serve;
+mod session_reader;
 pub mod show;
 pub mod sweep;
 pub mod text;
@@ -95,6 +96,7 @@ pub struct Parts {
     quiet: QuietHours,
     numbers: place::Numbers,
     placements: mpsc::Sender<place::Placement>,
+    sessions: mpsc::Sender<session_reader::Question>,
     runtime: Handle,
 }
 
@@ -138,10 +140,21 @@ impl std::fmt::Debug for Foundation {
     }
 }
 
+/// An [`App`] that may be gone.
+struct Weak(std::sync::Weak<Parts>);
+
+impl Weak {
+    fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(App)
+    }
+}
+
 /// Hints that may wait to be pushed; beyond it the sweep finds them.
 const HINTS_WAITING: usize = 100_000;
 /// Placements that may wait for the writer; beyond it requests wait.
 const PLACEMENTS_WAITING: usize = 4_096;
+/// Requests that may wait to know who asks; beyond it they wait to be taken in.
+const SESSIONS_WAITING: usize = 4_096;
 
 impl App {
     /// Puts an app together and starts its writer; must be called on the multi-thread runtime that is to own the pool.
@@ -153,6 +166,7 @@ impl App {
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
+        let (sessions, asked) = mpsc::channel(SESSIONS_WAITING);
         let app = App(Arc::new(Parts {
             pusher: Pusher::start(queue.clone(), HINTS_WAITING),
             directory: RwLock::new(Arc::new(directory)),
@@ -162,6 +176,7 @@ impl App {
             numbers: place::Numbers::default(),
             runtime: Handle::current(),
             placements,
+            sessions,
             settings,
             store,
             queue,
@@ -172,6 +187,7 @@ impl App {
             wechat,
         }));
         place::start_writer(&app, waiting);
+        session_reader::start(&app, asked);
         Ok(app)
     }
 
@@ -189,6 +205,11 @@ impl App {
             .spawn(work)
             .await
             .unwrap_or_else(|stopped| Err(AppError::Internal(format!("a use case stopped: {stopped}"))))
+    }
+
+    /// For tasks that must not keep it alive.
+    fn downgrade(&self) -> Weak {
+        Weak(Arc::downgrade(&self.0))
     }
 
     /// The runtime that owns the pool.

@@ -275,7 +275,7 @@ impl App {
     /// # Errors
     /// [`AppError::Unauthenticated`] when it is revoked, over or unknown.
     pub async fn caller(&self, session: Uuid) -> Result<Caller, AppError> {
-        let live = sessions::live(&self.store, session, self.clock.now()).await?;
+        let live = self.live_session(session).await?;
         let live = live.filter(|live| live.actor.county == self.settings.county);
         let live = live.ok_or(AppError::Unauthenticated)?;
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);

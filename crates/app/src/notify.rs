@@ -119,22 +119,42 @@ impl App {
     pub async fn notify_waiting(&self) -> Result<usize, AppError> {
         let waiting = inbox::waiting(self.store.pool(), BATCH).await?;
         let count = waiting.len();
-        for told in waiting {
-            self.expand(told).await?;
+        if count > 0 {
+            let told = self.people_of(waiting).await?;
+            inbox::expand_all(&self.store, told, self.clock.now()).await?;
         }
         Ok(count)
     }
 
-    async fn expand(&self, told: Waiting) -> Result<(), AppError> {
-        let people = match Audience::parse(&told.audience) {
-            Some(Audience::Person(person)) => vec![person],
-            Some(Audience::Team(team)) => inbox::members(self.store.pool(), team).await?,
-            Some(Audience::Station(area)) => inbox::station(self.store.pool(), area).await?,
-            None => return Err(AppError::Internal(format!("an audience that is none: {}", told.audience))),
+    /// The people behind each notification. Teams are asked for once, however often they are told of something.
+    async fn people_of(&self, waiting: Vec<Waiting>) -> Result<Vec<(Waiting, Vec<NewMessage>)>, AppError> {
+        let audience = |told: &Waiting| {
+            let bad = || AppError::Internal(format!("an audience that is none: {}", told.audience));
+            Audience::parse(&told.audience).ok_or_else(bad)
         };
-        let now = self.clock.now();
-        let to = people.into_iter().map(|person| NewMessage { id: self.ids.id(now), person }).collect();
-        Ok(inbox::expand(&self.store, told, to, now).await?)
+        let mut teams = Vec::new();
+        for told in &waiting {
+            if let Audience::Team(team) = audience(told)? {
+                teams.push(team);
+            }
+        }
+        teams.sort_unstable();
+        teams.dedup();
+        let members = inbox::members(self.store.pool(), &teams).await?;
+        let mut expanded = Vec::with_capacity(waiting.len());
+        for told in waiting {
+            let people = match audience(&told)? {
+                Audience::Person(person) => vec![person],
+                Audience::Team(team) => {
+                    members.iter().filter(|(of, _)| *of == team).map(|(_, person)| *person).collect()
+                }
+                Audience::Station(area) => inbox::station(self.store.pool(), area).await?,
+            };
+            let now = self.clock.now();
+            let to = people.into_iter().map(|person| NewMessage { id: self.ids.id(now), person }).collect();
+            expanded.push((told, to));
+        }
+        Ok(expanded)
     }
 
     /// Expands for ever, until told to stop.

@@ -20,7 +20,7 @@ use xingfuma_domain::phone::Phone;
 use xingfuma_domain::sign::SignCode;
 use xingfuma_store::orders::{self, Change, StoredOrder, WholeOrder};
 use xingfuma_store::people::{self, NewPerson};
-use xingfuma_store::{StoreError, transact};
+use xingfuma_store::{StoreError, placing, transact};
 
 use crate::command::{Keyed, Render, Reply};
 use crate::directory::Directory;
@@ -455,7 +455,7 @@ async fn write_batch(store: &xingfuma_store::Store, batch: Vec<Placement>) {
     let (changes, waiting): (Vec<Change>, Vec<_>) =
         batch.into_iter().map(|placement| (placement.change, placement.done)).unzip();
     let alone = changes.len() == 1;
-    match insert(store, changes.clone()).await {
+    match placing::place_all(store, changes.clone()).await {
         Ok(taken) => {
             for (n, done) in waiting.into_iter().enumerate() {
                 // Whoever has hung up meanwhile finds his order under his key.
@@ -471,15 +471,11 @@ async fn write_batch(store: &xingfuma_store::Store, batch: Vec<Placement>) {
         Err(error) => {
             tracing::warn!(%error, placements = changes.len(), "a batch failed and is written one by one");
             for (change, done) in changes.into_iter().zip(waiting) {
-                let written = insert(store, vec![change]).await;
+                let written = placing::place_all(store, vec![change]).await;
                 let _ = done.send(written.map(|taken| taken.is_empty()).map_err(AppError::from));
             }
         }
     }
-}
-
-async fn insert(store: &xingfuma_store::Store, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
-    transact(store, move |conn| Box::pin(async move { orders::insert_all(conn, &changes).await })).await
 }
 
 #[cfg(test)]

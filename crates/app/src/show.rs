@@ -13,7 +13,7 @@ use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, idempotency, transact};
+use xingfuma_store::{StoreError, idempotency, transact, writing};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -209,7 +209,7 @@ impl App {
                     idempotency::keep(conn, answer.as_ref()).await?;
                     posts::update(conn, &after).await?;
                     if let Some(change) = &order_change {
-                        orders::update(conn, change).await?;
+                        writing::update(conn, change).await?;
                     }
                     if let Some(booking) = &booking {
                         ledger::book(conn, booking).await?;

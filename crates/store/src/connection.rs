@@ -13,12 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    DbErr, ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
+use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 
 use crate::StoreError;
+use crate::lanes::Lanes;
 
 /// The server ends a session that idles in a transaction after this long.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
@@ -34,7 +37,8 @@ const BEGIN_TRIES: u32 = 24;
 pub struct StoreOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half.
+    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL a third of them is for
+    /// transactions of several statements.
     pub max_connections: u32,
     /// Shown by PostgreSQL in its list of sessions.
     pub application_name: String,
@@ -50,10 +54,60 @@ impl StoreOptions {
 /// The pool, and what a transaction needs to know. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: DatabaseConnection,
+    pool: Pool,
+    /// The one on which transactions begin; SQLite, which runs in this process, has one for both.
+    beginning: DatabaseConnection,
     /// SQLite has one writer; waiting here is fair and does not spin.
     writer: Arc<Mutex<()>>,
     abandoned: Arc<Abandoned>,
+}
+
+/// What everybody reads from: PostgreSQL's lanes, or SQLite's pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Sqlite(DatabaseConnection),
+    Postgres(Lanes),
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.get_database_backend(),
+            Kind::Postgres(lanes) => lanes.get_database_backend(),
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.execute_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.execute_unprepared(sql).await,
+            Kind::Postgres(lanes) => lanes.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.query_one_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.query_one_raw(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(pool) => pool.query_all_raw(statement).await,
+            Kind::Postgres(lanes) => lanes.query_all_raw(statement).await,
+        }
+    }
 }
 
 /// Remembers when a `begin` was last abandoned.
@@ -96,36 +150,49 @@ impl Store {
     /// When the database is out of reach or the URL is none.
     pub async fn connect(options: &StoreOptions) -> Result<Store, StoreError> {
         let abandoned = Arc::new(Abandoned { start: Instant::now(), last: AtomicU64::new(0) });
-        let mut connect = ConnectOptions::new(&options.url);
-        connect
-            .max_connections(options.max_connections)
-            .min_connections(1)
-            .connect_timeout(Duration::from_secs(5))
-            .acquire_timeout(Duration::from_secs(8))
-            .sqlx_logging(false)
-            .test_before_acquire(false);
-        if options.url.starts_with("sqlite") {
+        let (pool, beginning) = if options.url.starts_with("sqlite") {
+            let mut connect = connect_options(options, options.max_connections);
             tune_sqlite(&mut connect);
+            let pool = Database::connect(connect).await?;
+            (Pool(Kind::Sqlite(pool.clone())), pool)
         } else {
+            let beginning = (options.max_connections / 3).max(1);
+            let lanes = options.max_connections.saturating_sub(beginning);
+            let lanes = Lanes::open(postgres_options(options)?, lanes).await?;
+            let mut connect = connect_options(options, beginning);
             tune_postgres(&mut connect, options, &abandoned);
-        }
-        let pool = Database::connect(connect).await?;
-        Ok(Store { pool, writer: Arc::default(), abandoned })
+            (Pool(Kind::Postgres(lanes)), Database::connect(connect).await?)
+        };
+        Ok(Store { pool, beginning, writer: Arc::default(), abandoned })
     }
 
-    /// The pool, for reads.
-    pub fn pool(&self) -> &DatabaseConnection {
+    /// PostgreSQL's lanes, for statements that take an array a column; none on SQLite.
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        match &self.pool.0 {
+            Kind::Postgres(lanes) => Some(lanes),
+            Kind::Sqlite(_) => None,
+        }
+    }
+
+    /// Where transactions begin: [`transact`], and the migrations.
+    pub(crate) fn beginning(&self) -> &DatabaseConnection {
+        &self.beginning
+    }
+
+    /// The pool, for reads. Nobody begins a transaction on it.
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
     /// Whether this is PostgreSQL.
     pub fn is_postgres(&self) -> bool {
-        self.pool.get_database_backend() == DatabaseBackend::Postgres
+        matches!(self.pool.0, Kind::Postgres(_))
     }
 
     /// Closes all connections.
     pub async fn close(self) {
-        if let Err(error) = self.pool.close().await {
+        // The lanes end by themselves when nobody can give them a job any more.
+        if let Err(error) = self.beginning.close().await {
             tracing::warn!(%error, "the database did not close cleanly");
         }
     }
@@ -137,7 +204,7 @@ impl Store {
                 sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
-            let begin = std::pin::pin!(self.pool.begin_with_options(options));
+            let begin = std::pin::pin!(self.beginning.begin_with_options(options));
             // Made after the future, so that it is dropped before it: by the time that the connection is back in the
             // pool, it is known that one may be in a transaction.
             let mut guard = BeginGuard(Some(&self.abandoned));
@@ -170,16 +237,39 @@ fn tune_sqlite(connect: &mut ConnectOptions) {
     });
 }
 
+fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .max_connections(connections)
+        .min_connections(1)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(8))
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    connect
+}
+
+/// Time-outs on the database's side, and the time zone.
+fn session_settings() -> [(&'static str, String); 4] {
+    [
+        ("statement_timeout", format!("{}", STATEMENT.as_millis())),
+        ("lock_timeout", format!("{}", LOCK.as_millis())),
+        ("idle_in_transaction_session_timeout", format!("{}", IDLE_IN_TRANSACTION.as_millis())),
+        ("timezone", "UTC".to_owned()),
+    ]
+}
+
+fn postgres_options(options: &StoreOptions) -> Result<PgConnectOptions, StoreError> {
+    let parsed: Result<PgConnectOptions, sqlx::Error> = options.url.parse();
+    // What is wrong with an address is told without the address: a password may stand in it.
+    let parsed =
+        parsed.map_err(|_| DbErr::Conn(RuntimeErr::Internal("no address of a database".to_owned())))?;
+    Ok(parsed.application_name(&options.application_name).options(session_settings()))
+}
+
 fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned: &Arc<Abandoned>) {
     connect.set_application_name(options.application_name.clone());
-    connect.map_sqlx_postgres_opts(|options| {
-        options.options([
-            ("statement_timeout", format!("{}", STATEMENT.as_millis())),
-            ("lock_timeout", format!("{}", LOCK.as_millis())),
-            ("idle_in_transaction_session_timeout", format!("{}", IDLE_IN_TRANSACTION.as_millis())),
-            ("timezone", "UTC".to_owned()),
-        ])
-    });
+    connect.map_sqlx_postgres_opts(|options| options.options(session_settings()));
     let abandoned = abandoned.clone();
     connect.map_sqlx_postgres_pool_opts(move |pool| {
         let abandoned = abandoned.clone();

@@ -7,7 +7,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::order::Order;
 
 use crate::scope::area_condition;
-use crate::sql::{self, Rows};
+use crate::sql;
 use crate::{Store, StoreError};
 
 /// A row that is due now and is ours until the lease ends.
@@ -23,50 +23,52 @@ pub struct Leased {
     pub failures: i32,
 }
 
-fn values_of(order: &Order) -> Option<[Value; 8]> {
-    let due = order.next_due()?;
-    let held = order.assignment().filter(|_| order.status().is_open());
+/// What is due next of an order, as its row says it.
+pub(crate) struct Next {
+    pub(crate) kind: &'static str,
+    pub(crate) wake_at: Option<DateTime<Utc>>,
+    pub(crate) team: Option<Uuid>,
+    pub(crate) volunteer: Option<Uuid>,
+}
+
+impl Next {
+    /// None when nothing can become of the order any more.
+    pub(crate) fn of(order: &Order) -> Option<Next> {
+        let due = order.next_due()?;
+        let held = order.assignment().filter(|_| order.status().is_open());
+        Some(Next {
+            kind: due.kind.as_str(),
+            wake_at: due.wake_at,
+            team: held.map(|held| held.team),
+            volunteer: held.and_then(|held| held.volunteer),
+        })
+    }
+}
+
+/// The columns of a row, as [`row`] fills them.
+pub(crate) const INTO: &str =
+    "due (order_id, county, area_code, kind, wake_at, epoch, team_id, volunteer_id, failures)";
+/// What becomes of a row that is there.
+pub(crate) const FOLLOW: &str = "ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, wake_at = excluded.wake_at, \
+     epoch = excluded.epoch, team_id = excluded.team_id, volunteer_id = excluded.volunteer_id, \
+     leased_until = NULL, failures = 0, dead = NULL";
+/// The row goes when nothing is due any more.
+pub(crate) const END: &str = "DELETE FROM due WHERE order_id = $1";
+
+/// The order's row; none when nothing can become of it any more.
+pub(crate) fn row(order: &Order) -> Option<[Value; 9]> {
+    let next = Next::of(order)?;
     Some([
         order.id.into(),
         order.county().to_string().into(),
         order.placed.area.to_string().into(),
-        due.kind.as_str().into(),
-        due.wake_at.into(),
+        next.kind.into(),
+        next.wake_at.into(),
         order.epoch.into(),
-        held.map(|held| held.team).into(),
-        held.and_then(|held| held.volunteer).into(),
+        next.team.into(),
+        next.volunteer.into(),
+        0.into(),
     ])
-}
-
-const INTO: &str = "due (order_id, county, area_code, kind, wake_at, epoch, team_id, volunteer_id, failures)";
-
-pub(crate) async fn insert_all<'a>(
-    conn: &impl ConnectionTrait,
-    orders: impl Iterator<Item = &'a Order>,
-) -> Result<(), StoreError> {
-    let mut rows = Rows::new(9);
-    for order in orders {
-        if let Some([a, b, c, d, e, f, g, h]) = values_of(order) {
-            rows.push([a, b, c, d, e, f, g, h, 0.into()]);
-        }
-    }
-    rows.insert(conn, INTO, "").await?;
-    Ok(())
-}
-
-/// Brings the order's row in line with what is due next; without a next, the row goes.
-pub(crate) async fn follow(conn: &impl ConnectionTrait, order: &Order) -> Result<(), StoreError> {
-    let Some([id, county, area, kind, wake_at, epoch, team, volunteer]) = values_of(order) else {
-        sql::run(conn, "DELETE FROM due WHERE order_id = $1", vec![order.id.into()]).await?;
-        return Ok(());
-    };
-    let mut rows = Rows::new(9);
-    rows.push([id, county, area, kind, wake_at, epoch, team, volunteer, 0.into()]);
-    let tail = "ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, wake_at = excluded.wake_at, \
-                epoch = excluded.epoch, team_id = excluded.team_id, volunteer_id = excluded.volunteer_id, \
-                leased_until = NULL, failures = 0, dead = NULL";
-    rows.insert(conn, INTO, tail).await?;
-    Ok(())
 }
 
 /// Leases up to `limit` rows that are due, oldest first. Several processes never lease the same row at once; a lease

@@ -1,11 +1,11 @@
 //! Answers kept under their callers' keys, so that a repeated request gets the same one.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, RuntimeErr, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::sql;
+use crate::sql::{self, Rows};
 use crate::{Store, StoreError};
 
 /// A successful answer, sealed.
@@ -49,6 +49,40 @@ pub async fn find(conn: &impl ConnectionTrait, key: &[u8]) -> Result<Option<Kept
     sql::one(conn, text, vec![key.to_vec().into()]).await
 }
 
+/// The columns of a row, as [`rows`] fills them.
+pub(crate) const INTO: &str = "idempotency (key, county, fingerprint, status, body, resource_id, created_at)";
+
+/// The row of an answer, if there is one to keep.
+pub(crate) fn rows(answer: Option<&Answer>) -> Rows {
+    let mut rows = Rows::new(7);
+    if let Some(answer) = answer {
+        rows.push(values_of(answer));
+    }
+    rows
+}
+
+fn values_of(answer: &Answer) -> [Value; 7] {
+    [
+        answer.key.clone().into(),
+        answer.county.to_string().into(),
+        answer.fingerprint.clone().into(),
+        i32::from(answer.status).into(),
+        answer.body.clone().into(),
+        answer.resource.into(),
+        answer.created_at.into(),
+    ]
+}
+
+/// Whether a statement failed because a key is taken.
+pub(crate) fn is_taken(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error else { return false };
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    error.as_database_error().and_then(sqlx::error::DatabaseError::constraint) == Some("idempotency_pkey")
+}
+
 /// Stores answers and gives the indexes of those whose key was taken. A twin that is not committed yet is waited for.
 /// Rows go in by key, so that two batches with the same keys never wait for each other in a circle.
 pub(crate) async fn insert_all<'a>(
@@ -67,22 +101,11 @@ pub(crate) async fn insert_all<'a>(
     keyed.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
     let mut values = Vec::with_capacity(keyed.len() * 7);
     for (_, answer) in &keyed {
-        values.extend([
-            answer.key.clone().into(),
-            answer.county.to_string().into(),
-            answer.fingerprint.clone().into(),
-            i32::from(answer.status).into(),
-            answer.body.clone().into(),
-            answer.resource.into(),
-            answer.created_at.into(),
-        ]);
+        values.extend(values_of(answer));
     }
     let rows =
         (0..keyed.len()).map(|n| format!("({})", sql::list(n * 7 + 1, 7))).collect::<Vec<_>>().join(", ");
-    let text = format!(
-        "INSERT INTO idempotency (key, county, fingerprint, status, body, resource_id, created_at) \
-         VALUES {rows} ON CONFLICT DO NOTHING RETURNING key"
-    );
+    let text = format!("INSERT INTO {INTO} VALUES {rows} ON CONFLICT DO NOTHING RETURNING key");
     let inserted: std::collections::HashSet<Vec<u8>> =
         sql::all::<Inserted>(conn, &text, values).await?.into_iter().map(|row| row.key).collect();
     let mut seen = std::collections::HashSet::new();

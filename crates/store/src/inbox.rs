@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
+use crate::lanes::Bound;
 use crate::sql::{self, Rows};
 use crate::{Store, StoreError};
 
@@ -39,17 +40,26 @@ pub async fn waiting(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Wait
     sql::all(conn, &text, Vec::new()).await
 }
 
-/// Active volunteers of a team.
+/// Active volunteers of these teams, as (team, person).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn members(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<Uuid>, StoreError> {
-    people(
-        conn,
-        "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'",
-        vec![team.into()],
-    )
-    .await
+pub async fn members(conn: &impl ConnectionTrait, teams: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Member {
+        team_id: Uuid,
+        person_id: Uuid,
+    }
+    if teams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT team_id, person_id FROM volunteer WHERE team_id IN ({}) AND status = 'active'",
+        sql::list(1, teams.len())
+    );
+    let found: Vec<Member> =
+        sql::all(conn, &text, teams.iter().map(|team| Value::from(*team)).collect()).await?;
+    Ok(found.into_iter().map(|member| (member.team_id, member.person_id)).collect())
 }
 
 /// Dispatchers of exactly this area.
@@ -83,20 +93,28 @@ pub struct NewMessage {
     pub person: Uuid,
 }
 
-/// Expands one notification to people, once per person, and marks it done; a second run changes nothing.
+/// Expands notifications to people, once per person, and marks them done: one transaction, whatever their number. A
+/// second run changes nothing.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn expand(
+/// When the database fails; then none is expanded.
+pub async fn expand_all(
     store: &Store,
-    told: Waiting,
-    to: Vec<NewMessage>,
+    told: Vec<(Waiting, Vec<NewMessage>)>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    if let Some(lanes) = store.lanes() {
+        return Ok(lanes
+            .run(move |connection| {
+                Box::pin(async move { expand_together(&told, now).execute(connection).await })
+            })
+            .await
+            .map(drop)?);
+    }
     crate::transact(store, move |conn| {
         Box::pin(async move {
             let mut rows = Rows::new(8);
-            for message in to {
+            for (told, message) in messages(&told) {
                 rows.push([
                     message.id.into(),
                     told.county.clone().into(),
@@ -110,20 +128,52 @@ pub async fn expand(
             }
             let into = "inbox (id, county, person_id, order_id, seq, topic, data, created_at)";
             rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
-            let text = "UPDATE notification SET expanded_at = $5 \
-                        WHERE order_id = $1 AND seq = $2 AND audience = $3 AND topic = $4";
-            let key = vec![
-                told.order_id.into(),
-                told.seq.into(),
-                told.audience.into(),
-                told.topic.into(),
-                now.into(),
-            ];
-            sql::run(conn, text, key).await?;
+            for (told, _) in told {
+                let text = "UPDATE notification SET expanded_at = $5 \
+                            WHERE order_id = $1 AND seq = $2 AND audience = $3 AND topic = $4";
+                let key = vec![
+                    told.order_id.into(),
+                    told.seq.into(),
+                    told.audience.into(),
+                    told.topic.into(),
+                    now.into(),
+                ];
+                sql::run(conn, text, key).await?;
+            }
             Ok(())
         })
     })
     .await
+}
+
+fn messages(told: &[(Waiting, Vec<NewMessage>)]) -> impl Iterator<Item = (&Waiting, &NewMessage)> {
+    told.iter().flat_map(|(told, to)| to.iter().map(move |message| (told, message)))
+}
+
+/// As [`expand_all`], in one statement whose text is the same for any number of rows: PostgreSQL prepares it once.
+fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> Bound<'_> {
+    const TEXT: &str = "WITH written AS (INSERT INTO inbox (id, person_id, order_id, seq, county, topic, data, \
+        created_at) SELECT m.id, m.person_id, n.order_id, n.seq, n.county, n.topic, n.data, n.created_at \
+        FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) AS m (id, person_id, told) JOIN unnest($4::uuid[], $5::int8[], \
+        $6::text[], $7::text[], $8::text[], $9::timestamptz[]) WITH ORDINALITY AS n (order_id, seq, county, topic, data, \
+        created_at, place) ON n.place = m.told ON CONFLICT DO NOTHING) \
+        UPDATE notification SET expanded_at = $11 FROM unnest($4::uuid[], $5::int8[], $10::text[], $7::text[]) \
+        AS done (order_id, seq, audience, topic) WHERE notification.order_id = done.order_id \
+        AND notification.seq = done.seq AND notification.audience = done.audience AND notification.topic = done.topic";
+    let places = (1_i64..).zip(told).flat_map(|(place, (_, to))| to.iter().map(move |_| place));
+    let of = |text: fn(&Waiting) -> &str| told.iter().map(|(told, _)| text(told)).collect::<Vec<&str>>();
+    sqlx::query(TEXT)
+        .bind(messages(told).map(|(_, message)| message.id).collect::<Vec<_>>())
+        .bind(messages(told).map(|(_, message)| message.person).collect::<Vec<_>>())
+        .bind(places.collect::<Vec<_>>())
+        .bind(told.iter().map(|(told, _)| told.order_id).collect::<Vec<_>>())
+        .bind(told.iter().map(|(told, _)| told.seq).collect::<Vec<_>>())
+        .bind(of(|told| &told.county))
+        .bind(of(|told| &told.topic))
+        .bind(of(|told| &told.data))
+        .bind(told.iter().map(|(told, _)| told.created_at).collect::<Vec<_>>())
+        .bind(of(|told| &told.audience))
+        .bind(now)
 }
 
 /// A message in somebody's inbox.
@@ -183,6 +233,14 @@ pub async fn mark_read(
 /// # Errors
 /// When the database fails.
 pub async fn audit(conn: &impl ConnectionTrait, entry: &AuditEntry) -> Result<(), StoreError> {
+    audit_row(entry).insert(conn, AUDIT, "").await?;
+    Ok(())
+}
+
+/// The columns of a row of the audit log, as [`audit_row`] fills them.
+pub(crate) const AUDIT: &str = "audit (id, county, at, person_id, action, resource_id, subject_id, reason)";
+
+pub(crate) fn audit_row(entry: &AuditEntry) -> Rows {
     let mut rows = Rows::new(8);
     rows.push([
         entry.id.into(),
@@ -194,9 +252,7 @@ pub async fn audit(conn: &impl ConnectionTrait, entry: &AuditEntry) -> Result<()
         entry.subject.into(),
         entry.reason.clone().into(),
     ]);
-    let into = "audit (id, county, at, person_id, action, resource_id, subject_id, reason)";
-    rows.insert(conn, into, "").await?;
-    Ok(())
+    rows
 }
 
 /// One line of the audit log; no personal data inside.

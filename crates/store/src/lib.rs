@@ -12,18 +12,21 @@ pub mod directory;
 pub mod due;
 pub mod idempotency;
 pub mod inbox;
+mod lanes;
 pub mod ledger;
 pub mod migrations;
 pub mod orders;
 pub mod own_data;
 pub mod people;
+pub mod placing;
 pub mod posts;
 pub mod scope;
 pub mod seed;
 pub mod sessions;
 mod sql;
+pub mod writing;
 
-pub use connection::{Store, StoreOptions, transact};
+pub use connection::{Pool, Store, StoreOptions, transact};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 /// What can go wrong between us and the database.

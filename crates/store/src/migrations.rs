@@ -10,7 +10,7 @@ use crate::{Store, StoreError};
 /// # Errors
 /// When the database refuses a step; the step is rolled back as a whole.
 pub async fn migrate(store: &Store) -> Result<(), StoreError> {
-    Ok(Migrator::up(store.pool(), None).await?)
+    Ok(Migrator::up(store.beginning(), None).await?)
 }
 
 /// How many steps are still to be done.
@@ -18,7 +18,7 @@ pub async fn migrate(store: &Store) -> Result<(), StoreError> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn pending(store: &Store) -> Result<usize, StoreError> {
-    Ok(Migrator::get_pending_migrations(store.pool()).await?.len())
+    Ok(Migrator::get_pending_migrations(store.beginning()).await?.len())
 }
 
 /// The list of steps.
@@ -27,7 +27,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation)]
+        vec![Box::new(Foundation), Box::new(Lists)]
     }
 }
 
@@ -48,6 +48,29 @@ impl MigrationTrait for Foundation {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         apply(manager, include_str!("../schema/0001_foundation.sql")).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+struct Lists;
+
+impl MigrationName for Lists {
+    fn name(&self) -> &str {
+        "m0006_lists"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Lists {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0006_lists.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

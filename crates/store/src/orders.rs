@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
-use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::order::{Event, Order, Record, State, Status};
+use xingfuma_domain::area::{AreaCode, Level};
+use xingfuma_domain::order::{Order, Record, Status};
 
-use crate::inbox::{self, AuditEntry};
+use crate::inbox::AuditEntry;
 use crate::scope::{Scope, area_condition};
-use crate::sql::{self, Rows};
-use crate::{StoreError, due, idempotency, ledger, unreadable};
+use crate::sql;
+use crate::{StoreError, idempotency, ledger, unreadable};
 
 /// An order with what is stored beside its decisions.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub struct Notification {
     pub data: String,
 }
 
-/// All that one command changes, written in one transaction.
+/// All that one command changes, written in one transaction ([`crate::writing`], [`crate::placing`]).
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The order after it.
@@ -79,12 +79,6 @@ pub struct Change {
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
-}
-
-impl Change {
-    fn event_names(&self) -> impl Iterator<Item = &Event> {
-        self.records.iter().map(|record| &record.event)
-    }
 }
 
 #[derive(FromQueryResult)]
@@ -293,7 +287,7 @@ fn narrow(filter: &Filter, before: Option<Uuid>, values: &mut Vec<Value>) -> Str
 fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     let (person, teams, areas) = match scope {
         Scope::County(county) => {
-            return vec![format!("orders o WHERE {}", area_condition("o.area_code", *county, values))];
+            return vec![format!("orders o WHERE {}", subtree_condition(*county, values))];
         }
         Scope::Actor { person, teams, areas, .. } => (*person, teams, areas),
     };
@@ -302,7 +296,7 @@ fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     let me = values.len();
     if matches!(part, Part::All | Part::Own) {
         branches.push(format!("orders o WHERE o.requester_id = ${me}"));
-        branches.push(format!("orders o WHERE o.placed_by = ${me}"));
+        branches.push(format!("orders o WHERE o.placed_by = ${me} AND o.placed_by <> o.requester_id"));
     }
     if matches!(part, Part::All | Part::Team) {
         branches.push(format!("engagement g JOIN orders o ON o.id = g.order_id WHERE g.person_id = ${me}"));
@@ -316,10 +310,28 @@ fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     }
     if matches!(part, Part::All | Part::Area) {
         for area in areas {
-            branches.push(format!("orders o WHERE {}", area_condition("o.area_code", *area, values)));
+            branches.push(format!("orders o WHERE {}", subtree_condition(*area, values)));
         }
     }
     branches
+}
+
+/// Orders of a subtree, in the words of the indexes that have them in the order of their ids. A county is the whole.
+fn subtree_condition(area: AreaCode, values: &mut Vec<Value>) -> String {
+    let digits = match area.level() {
+        Level::County => {
+            values.push(area.to_string().into());
+            return format!("o.county = ${}", values.len());
+        }
+        Level::Township => 9,
+        Level::Village | Level::Grid | Level::MicroGrid => 12,
+    };
+    values.push(area.as_str()[..digits].into());
+    let prefix = format!("substr(o.area_code, 1, {digits}) = ${}", values.len());
+    if area.as_str().len() == digits {
+        return prefix;
+    }
+    format!("{prefix} AND {}", area_condition("o.area_code", area, values))
 }
 
 /// A decision as it was stored.
@@ -352,173 +364,6 @@ pub async fn latest_decision(
     let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
                 FROM dispatch_decision WHERE order_id = $1 ORDER BY seq DESC LIMIT 1";
     sql::one(conn, text, vec![id.into()]).await
-}
-
-/// Writes new orders that arrived together: one multi-row statement a table. An order whose idempotency key is taken
-/// is left out and its index answered, so that one duplicate never fails its neighbours.
-///
-/// # Errors
-/// When the database fails; then nothing is written.
-pub async fn insert_all(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<usize>, StoreError> {
-    let taken = idempotency::insert_all(conn, changes.iter().map(|change| change.answer.as_ref())).await?;
-    let fresh = || changes.iter().enumerate().filter(|(n, _)| !taken.contains(n)).map(|(_, change)| change);
-    let mut orders = Rows::new(16);
-    for change in fresh() {
-        orders.push(order_values(&change.after)?);
-    }
-    if orders.is_empty() {
-        return Ok(taken);
-    }
-    let into = "orders (id, county, number, requester_id, placed_by, area_code, category, placed_at, wished_from, \
-                wished_to, status, version, epoch, snapshot, description, private)";
-    orders.insert(conn, into, "").await?;
-    insert_events(conn, fresh()).await?;
-    due::insert_all(conn, fresh().map(|change| &change.after.order)).await?;
-    insert_notifications(conn, fresh()).await?;
-    Ok(taken)
-}
-
-fn order_values(stored: &StoredOrder) -> Result<[Value; 16], StoreError> {
-    let order = &stored.order;
-    Ok([
-        order.id.into(),
-        order.county().to_string().into(),
-        stored.number.into(),
-        order.placed.requester.into(),
-        order.placed.placed_by.into(),
-        order.placed.area.to_string().into(),
-        order.placed.category.clone().into(),
-        order.placed_at.into(),
-        stored.wished_from.into(),
-        stored.wished_to.into(),
-        order.status().as_str().into(),
-        order.version.into(),
-        order.epoch.into(),
-        serde_json::to_string(order).map_err(unreadable)?.into(),
-        stored.description.clone().into(),
-        stored.private.clone().into(),
-    ])
-}
-
-/// Writes a command's change: the answer under its key, the guarded update, events, timer, decision, notifications,
-/// points. Nothing is written when somebody else was faster.
-///
-/// # Errors
-/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
-pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
-    if !idempotency::insert_all(conn, [change.answer.as_ref()]).await?.is_empty() {
-        return Err(StoreError::Twin);
-    }
-    let order = &change.after.order;
-    let text = "UPDATE orders SET status = $1, version = $2, epoch = $3, snapshot = $4 WHERE id = $5 AND version = $6";
-    let values = vec![
-        order.status().as_str().into(),
-        order.version.into(),
-        order.epoch.into(),
-        serde_json::to_string(order).map_err(unreadable)?.into(),
-        order.id.into(),
-        change.before_version.into(),
-    ];
-    if sql::run(conn, text, values).await? != 1 {
-        return Err(StoreError::Conflict);
-    }
-    insert_events(conn, [change]).await?;
-    due::follow(conn, order).await?;
-    insert_decision(conn, change).await?;
-    insert_engagement(conn, change).await?;
-    insert_notifications(conn, [change]).await?;
-    if let Some(disclosure) = &change.disclosure {
-        inbox::audit(conn, disclosure).await?;
-    }
-    for booking in &change.scoring {
-        ledger::book(conn, booking).await?;
-    }
-    Ok(())
-}
-
-async fn insert_events<'a>(
-    conn: &impl ConnectionTrait,
-    changes: impl IntoIterator<Item = &'a Change>,
-) -> Result<(), StoreError> {
-    let mut rows = Rows::new(5);
-    for change in changes {
-        for (seq, record) in (change.before_version + 1..).zip(&change.records) {
-            rows.push([
-                change.after.order.id.into(),
-                seq.into(),
-                change.after.order.county().to_string().into(),
-                record.at.into(),
-                serde_json::to_string(record).map_err(unreadable)?.into(),
-            ]);
-        }
-    }
-    rows.insert(conn, "order_event (order_id, seq, county, at, record)", "").await?;
-    Ok(())
-}
-
-async fn insert_decision(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
-    let Some(decision) = &change.decision else { return Ok(()) };
-    let order = &change.after.order;
-    let mut rows = Rows::new(10);
-    rows.push([
-        order.id.into(),
-        order.version.into(),
-        order.county().to_string().into(),
-        decision.epoch.into(),
-        decision.team.into(),
-        decision.volunteer.into(),
-        decision.decided_by.into(),
-        decision.decided_at.into(),
-        decision.question.clone().into(),
-        decision.answer.clone().into(),
-    ]);
-    let into = "dispatch_decision (order_id, seq, county, epoch, team_id, volunteer_id, decided_by, decided_at, \
-                question, answer)";
-    rows.insert(conn, into, "").await?;
-    Ok(())
-}
-
-async fn insert_engagement(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
-    let accepted = change.event_names().any(|event| matches!(event, Event::Accepted { .. }));
-    let (true, State::Accepted { engagement }) = (accepted, &change.after.order.state) else { return Ok(()) };
-    let order = &change.after.order;
-    let mut rows = Rows::new(6);
-    rows.push([
-        engagement.volunteer.into(),
-        order.id.into(),
-        order.epoch.into(),
-        order.county().to_string().into(),
-        engagement.team.into(),
-        engagement.accepted_at.into(),
-    ]);
-    let into = "engagement (person_id, order_id, epoch, county, team_id, accepted_at)";
-    rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
-    Ok(())
-}
-
-async fn insert_notifications<'a>(
-    conn: &impl ConnectionTrait,
-    changes: impl IntoIterator<Item = &'a Change>,
-) -> Result<(), StoreError> {
-    let mut rows = Rows::new(7);
-    for change in changes {
-        let Some(at) = change.records.last().map(|record| record.at) else { continue };
-        let order = &change.after.order;
-        for told in &change.notifications {
-            rows.push([
-                order.id.into(),
-                order.version.into(),
-                told.audience.clone().into(),
-                order.county().to_string().into(),
-                told.topic.into(),
-                told.data.clone().into(),
-                at.into(),
-            ]);
-        }
-    }
-    let into = "notification (order_id, seq, audience, county, topic, data, created_at)";
-    rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
-    Ok(())
 }
 
 /// Reserves `size` order numbers and answers the first. Numbers of a block that is not used up are lost, never reused.

@@ -1,5 +1,7 @@
 //! Sessions: one row per log-in. The row is read at each request, so that revoking or demoting counts at the next one.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
@@ -60,6 +62,7 @@ pub struct LiveSession {
 
 #[derive(FromQueryResult)]
 struct LiveRow {
+    id: Uuid,
     person_id: Uuid,
     county: String,
     surname: String,
@@ -77,15 +80,60 @@ fn team_text(store: &Store) -> &'static str {
 /// # Errors
 /// When the database fails or a role cannot be read.
 pub async fn live(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<LiveSession>, StoreError> {
-    let text = format!(
-        "SELECT s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || g.area_code || '|' || \
-         {}, ';') FROM role_grant g WHERE g.person_id = s.person_id AND g.revoked_at IS NULL) AS grants \
-         FROM session s JOIN person p ON p.id = s.person_id \
-         WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL",
-        team_text(store)
-    );
+    let text = format!("{} WHERE s.id = $1 AND {LIVE}", live_text(store));
     let row: Option<LiveRow> = sql::one(store.pool(), &text, vec![id.into(), now.into()]).await?;
-    let Some(row) = row else { return Ok(None) };
+    row.map(live_session).transpose().map(Option::flatten)
+}
+
+/// As [`live`] for sessions that were asked for together: one round trip for all of them on PostgreSQL.
+///
+/// # Errors
+/// When the database fails or a role cannot be read.
+pub async fn live_all(
+    store: &Store,
+    ids: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<HashMap<Uuid, LiveSession>, StoreError> {
+    let mut found = HashMap::with_capacity(ids.len());
+    let Some(lanes) = store.lanes() else {
+        for id in ids {
+            if let Some(session) = live(store, *id, now).await? {
+                found.insert(*id, session);
+            }
+        }
+        return Ok(found);
+    };
+    let text = format!("{} WHERE s.id = ANY ($1) AND {LIVE}", live_text(store));
+    let ids = ids.to_vec();
+    for row in lanes
+        .run(move |connection| {
+            let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(ids).bind(now);
+            Box::pin(async move { query.fetch_all(connection).await })
+        })
+        .await?
+    {
+        let row = LiveRow::from_query_result(&row.into(), "")?;
+        let id = row.id;
+        if let Some(session) = live_session(row)? {
+            found.insert(id, session);
+        }
+    }
+    Ok(found)
+}
+
+/// Neither revoked nor over, of a person who is still there; `$2` is now.
+const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
+
+fn live_text(store: &Store) -> String {
+    format!(
+        "SELECT s.id, s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || \
+         g.area_code || '|' || {}, ';') FROM role_grant g WHERE g.person_id = s.person_id AND g.revoked_at IS NULL) \
+         AS grants FROM session s JOIN person p ON p.id = s.person_id",
+        team_text(store)
+    )
+}
+
+fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
     let Some(data_key) = row.data_key else { return Ok(None) };
     let county = row.county.parse().map_err(unreadable)?;
     let actor = Actor { person: row.person_id, county, grants: parse_grants(row.grants.as_deref())? };

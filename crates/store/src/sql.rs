@@ -81,6 +81,81 @@ impl Rows {
     }
 }
 
+/// Several writes in one statement, for PostgreSQL: one round trip, and a transaction by itself. A guard goes first, an
+/// update of one row or none; what follows happens only if it found its row.
+pub(crate) struct Together {
+    text: String,
+    values: Vec<Value>,
+    parts: usize,
+}
+
+impl Together {
+    /// Begins with the guard.
+    pub(crate) fn guarded_by(update: &str, values: Vec<Value>) -> Together {
+        Together { text: format!("WITH guard AS ({update} RETURNING 1)"), values, parts: 0 }
+    }
+
+    /// `INSERT INTO {into}` these rows `{tail}`.
+    pub(crate) fn insert(&mut self, rows: Rows, into: &str, tail: &str) {
+        if rows.is_empty() {
+            return;
+        }
+        let first = self.values.len();
+        let given = typed_placeholders(&rows.values, rows.columns, first);
+        self.values.extend(rows.values);
+        self.part(&format!("INSERT INTO {into} SELECT given.* FROM (VALUES {given}) AS given, guard {tail}"));
+    }
+
+    /// `DELETE FROM {table}` the row whose `{column}` is this.
+    pub(crate) fn delete(&mut self, table: &str, column: &str, value: Value) {
+        self.values.push(value);
+        let place = self.values.len();
+        self.part(&format!("DELETE FROM {table} USING guard WHERE {column} = ${place}"));
+    }
+
+    fn part(&mut self, text: &str) {
+        use std::fmt::Write as _;
+        self.parts += 1;
+        let _ = write!(self.text, ", part_{} AS ({text})", self.parts);
+    }
+
+    /// Does it all, if the guard finds its row; answers whether it did.
+    pub(crate) async fn run(self, conn: &impl ConnectionTrait) -> Result<bool, StoreError> {
+        #[derive(FromQueryResult)]
+        struct Guard {
+            touched: i64,
+        }
+        let text = format!("{} SELECT count(*) AS touched FROM guard", self.text);
+        let guard: Option<Guard> = one(conn, &text, self.values).await?;
+        Ok(guard.is_some_and(|guard| guard.touched == 1))
+    }
+}
+
+/// As [`placeholders`], counting on from `first` and with a type at each: rows of a `SELECT` have none of their own.
+fn typed_placeholders(values: &[Value], columns: usize, first: usize) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(values.len() * 12);
+    for (n, value) in values.iter().enumerate() {
+        let open = if n % columns == 0 { if n == 0 { "(" } else { ", (" } } else { ", " };
+        let close = if (n + 1) % columns == 0 { ")" } else { "" };
+        let _ = write!(text, "{open}${}{}{close}", first + n + 1, type_of(value));
+    }
+    text
+}
+
+/// PostgreSQL's name of a value's type, as a cast. What is not listed is not written by this crate.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "::bool",
+        Value::Int(_) => "::int4",
+        Value::BigInt(_) => "::int8",
+        Value::Bytes(_) => "::bytea",
+        Value::Uuid(_) => "::uuid",
+        Value::ChronoDateTimeUtc(_) => "::timestamptz",
+        _ => "::text",
+    }
+}
+
 fn placeholders(values: usize, columns: usize) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(values * 6);
@@ -106,5 +181,23 @@ mod tests {
         assert_eq!(placeholders(4, 2), "($1, $2), ($3, $4)");
         assert_eq!(placeholders(2, 1), "($1), ($2)");
         assert_eq!(list(3, 2), "$3, $4");
+    }
+
+    #[test]
+    fn writes_together_follow_their_guard_and_count_on() {
+        let mut together = Together::guarded_by("UPDATE a SET b = $1 WHERE c = $2", vec![1.into(), 2.into()]);
+        let mut rows = Rows::new(2);
+        rows.push([uuid::Uuid::nil().into(), "x".into()]);
+        rows.push([uuid::Uuid::nil().into(), "y".into()]);
+        together.insert(rows, "d (e, f)", "ON CONFLICT DO NOTHING");
+        together.insert(Rows::new(3), "nothing (g, h, i)", "");
+        together.delete("j", "k", 7_i64.into());
+        assert_eq!(
+            together.text,
+            "WITH guard AS (UPDATE a SET b = $1 WHERE c = $2 RETURNING 1), part_1 AS (INSERT INTO d (e, f) SELECT \
+             given.* FROM (VALUES ($3::uuid, $4::text), ($5::uuid, $6::text)) AS given, guard ON CONFLICT DO \
+             NOTHING), part_2 AS (DELETE FROM j USING guard WHERE k = $7)"
+        );
+        assert_eq!(together.values.len(), 7);
     }
 }

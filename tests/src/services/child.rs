@@ -48,7 +48,7 @@ impl Server {
         Self { child: born.unwrap_or_else(|error| panic!("cannot start {name}: {error}")) }
     }
 
-    pub(super) fn process_id(&self) -> u32 {
+    pub(crate) fn process_id(&self) -> u32 {
         self.child.id()
     }
 

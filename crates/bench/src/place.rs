@@ -1,0 +1,131 @@
+//! 点, against the floor: at 1, 32 and 128 connections. No worker runs: dispatching is measured by itself.
+
+use std::time::Duration;
+
+use crate::duel::Duel;
+use crate::load::{Outcome, closed, open};
+use crate::report::{Figure, Limit, Report};
+use crate::requests::{Placements, Side};
+use crate::stage::Stage;
+use crate::usage::Seconds;
+
+/// How many connections, and what the issue wants there.
+const LEVELS: &[(usize, f64)] = &[(1, 0.8), (32, 1.5), (128, 2.0)];
+/// The share of the floor's throughput at which latency is compared.
+const OPEN_SHARE: f64 = 0.5;
+
+/// How long it may take, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) rounds: usize,
+    pub(crate) round: Duration,
+}
+
+/// All levels.
+pub(crate) async fn measure(stage: &mut Stage, pace: Pace, wanted_at_32: f64, report: &mut Report) {
+    stage.stop_worker();
+    let mut done = 0;
+    for (connections, wanted) in LEVELS {
+        let wanted = if *connections == 32 { wanted_at_32 } else { *wanted };
+        let duel = level(stage, pace, *connections, wanted, &mut done).await;
+        println!("{}", crate::report::line(&duel));
+        report.duels.push(duel);
+    }
+    latency(stage, pace, &mut done, report).await;
+    forget_waiting(stage).await;
+    stage.start_worker();
+}
+
+async fn level(stage: &mut Stage, pace: Pace, connections: usize, wanted: f64, done: &mut usize) -> Duel {
+    let mut duel = Duel::new("place 点", connections, wanted);
+    for side in [Side::Product, Side::Floor] {
+        // Statements are prepared and pages touched before anything counts.
+        one_round(stage, side, connections, pace.round / 2, done).await;
+    }
+    for round in 0..pace.rounds {
+        stage.people.renew();
+        // Who goes first changes, so that neither always runs in the other's wake.
+        let order = if round % 2 == 0 { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] };
+        for side in order {
+            let before = used(stage, side);
+            let outcome = one_round(stage, side, connections, pace.round, done).await;
+            let seconds = used(stage, side).since(before);
+            match side {
+                Side::Product => duel.product.note(&outcome, seconds),
+                Side::Floor => duel.floor.note(&outcome, seconds),
+            }
+        }
+    }
+    duel
+}
+
+async fn one_round(
+    stage: &Stage,
+    side: Side,
+    connections: usize,
+    round: Duration,
+    done: &mut usize,
+) -> Outcome {
+    let mut source = placements(stage, side, *done, usize::MAX);
+    let outcome = closed(target(stage, side), connections, round, &mut source).await;
+    *done = source.done;
+    outcome
+}
+
+/// Placements from where the walk stands.
+pub(crate) fn placements(stage: &Stage, side: Side, done: usize, left: usize) -> Placements<'_> {
+    Placements { side, people: &stage.people, signs: &stage.signs, done, left, keep: false }
+}
+
+/// Where a side answers.
+pub(crate) fn target(stage: &Stage, side: Side) -> std::net::SocketAddr {
+    match side {
+        Side::Product => stage.product(),
+        Side::Floor => stage.floor.address,
+    }
+}
+
+/// What the three parties have used, with this side as the server.
+pub(crate) fn used(stage: &Stage, side: Side) -> Seconds {
+    let server = match side {
+        Side::Product => stage.server_process(),
+        Side::Floor => stage.floor.process_id(),
+    };
+    Seconds::now(server, stage.database_process())
+}
+
+/// Both sides at one fixed rate, from the moment at which each request was due.
+async fn latency(stage: &mut Stage, pace: Pace, done: &mut usize, report: &mut Report) {
+    let floor = report.duels.iter().find(|duel| duel.connections == 32).expect("measured before");
+    let rate = (crate::duel::median(&floor.floor.per_second) * OPEN_SHARE) as u32;
+    let mut p99 = [Vec::new(), Vec::new()];
+    for _ in 0..pace.rounds.div_ceil(3) {
+        stage.people.renew();
+        for (side, values) in [Side::Product, Side::Floor].into_iter().zip(&mut p99) {
+            let mut source = placements(stage, side, *done, usize::MAX);
+            let outcome = open(target(stage, side), 32, rate.max(1), pace.round, &mut source).await;
+            *done = source.done;
+            values.push(outcome.quantile_ms(0.99));
+        }
+    }
+    let [ours, theirs] = p99.map(|values| crate::duel::median(&values));
+    report.add(Figure::new(
+        &format!("place, {rate}/s over 32 connections, p99"),
+        ours,
+        "ms",
+        Limit::AtMost(theirs),
+    ));
+    report.add(Figure::new("the same, floor, p99", theirs, "ms", Limit::None));
+}
+
+/// The orders that were placed for the measurement wait for nobody any more, and nobody has to be told of them.
+pub(crate) async fn forget_waiting(stage: &Stage) {
+    stage.fleet.redis.command(&["FLUSHALL"]).expect("Redis forgets");
+    for database in [&stage.county, &stage.floor_database] {
+        database.batch_execute("DELETE FROM due").await.expect("the rows go");
+        let told = "DELETE FROM notification WHERE expanded_at IS NULL";
+        database.batch_execute(told).await.expect("the rows go");
+        database.batch_execute("VACUUM ANALYZE due").await.expect("a vacuum");
+    }
+    stage.settle().await;
+}

@@ -1,0 +1,199 @@
+//! Writing what a command changes: on PostgreSQL one statement, on SQLite one transaction of several.
+//!
+//! The parts are the same on both: the guarded update of the order, then rows that belong to it. PostgreSQL gets them
+//! as one data-modifying `WITH`, which is a transaction by itself and costs one round trip; SQLite has no such
+//! statement and no round trips, and gets them one after another. A crash leaves all of it or nothing.
+//!
+//! Points are different: what an award comes to depends on what is left of a cap, so the ledger's statements follow in
+//! the same transaction.
+
+use sea_orm::{ConnectionTrait, DatabaseBackend, Value};
+use xingfuma_domain::order::{Event, State};
+
+use crate::orders::Change;
+use crate::sql::{self, Rows, Together};
+use crate::{Store, StoreError, due, idempotency, inbox, ledger, transact, unreadable};
+
+/// Writes a command's change in a transaction of its own: all of it, or nothing.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
+    if store.is_postgres() && change.scoring.is_empty() {
+        // One statement is a transaction; the pool's connections are never inside another one.
+        return update(store.pool(), &change).await;
+    }
+    transact(store, move |conn| Box::pin(async move { update(conn, &change).await })).await
+}
+
+/// Writes a command's change inside a transaction: the answer under its key, the guarded update, events, timer,
+/// decision, notifications, points. Nothing is written when somebody else was faster.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    match conn.get_database_backend() {
+        DatabaseBackend::Postgres => update_together(conn, change).await?,
+        _ => update_one_by_one(conn, change).await?,
+    }
+    for booking in &change.scoring {
+        ledger::book(conn, booking).await?;
+    }
+    Ok(())
+}
+
+async fn update_together(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    let (text, values) = guard(change)?;
+    let mut together = Together::guarded_by(text, values);
+    // Without `ON CONFLICT`: a key that is taken fails the statement as a whole.
+    together.insert(idempotency::rows(change.answer.as_ref()), idempotency::INTO, "");
+    for part in parts(change)? {
+        together.insert(part.rows, part.into, part.tail);
+    }
+    if due::Next::of(&change.after.order).is_none() {
+        together.delete("due", "order_id", change.after.order.id.into());
+    }
+    match together.run(conn).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Conflict),
+        Err(error) if idempotency::is_taken(&error) => Err(StoreError::Twin),
+        Err(error) => Err(error),
+    }
+}
+
+async fn update_one_by_one(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    if !idempotency::insert_all(conn, [change.answer.as_ref()]).await?.is_empty() {
+        return Err(StoreError::Twin);
+    }
+    let (text, values) = guard(change)?;
+    if sql::run(conn, text, values).await? != 1 {
+        return Err(StoreError::Conflict);
+    }
+    for part in parts(change)? {
+        part.rows.insert(conn, part.into, part.tail).await?;
+    }
+    if due::Next::of(&change.after.order).is_none() {
+        sql::run(conn, due::END, vec![change.after.order.id.into()]).await?;
+    }
+    Ok(())
+}
+
+/// The update that finds the order at the version on which the command was decided, or nothing.
+fn guard(change: &Change) -> Result<(&'static str, Vec<Value>), StoreError> {
+    let order = &change.after.order;
+    let text = "UPDATE orders SET status = $1, version = $2, epoch = $3, snapshot = $4 WHERE id = $5 AND version = $6";
+    let values = vec![
+        order.status().as_str().into(),
+        order.version.into(),
+        order.epoch.into(),
+        serde_json::to_string(order).map_err(unreadable)?.into(),
+        order.id.into(),
+        change.before_version.into(),
+    ];
+    Ok((text, values))
+}
+
+/// Rows for one table.
+pub(crate) struct Part {
+    pub(crate) rows: Rows,
+    pub(crate) into: &'static str,
+    pub(crate) tail: &'static str,
+}
+
+fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
+    let mut follow = Rows::new(9);
+    if let Some(row) = due::row(&change.after.order) {
+        follow.push(row);
+    }
+    let mut parts = vec![
+        events([change])?,
+        Part { rows: follow, into: due::INTO, tail: due::FOLLOW },
+        decision(change),
+        engagement(change),
+        notifications([change]),
+    ];
+    if let Some(entry) = &change.disclosure {
+        parts.push(Part { rows: inbox::audit_row(entry), into: inbox::AUDIT, tail: "" });
+    }
+    parts.retain(|part| !part.rows.is_empty());
+    Ok(parts)
+}
+
+/// The events of changes, numbered on from the version before each.
+pub(crate) fn events<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Result<Part, StoreError> {
+    let mut rows = Rows::new(5);
+    for change in changes {
+        for (seq, record) in (change.before_version + 1..).zip(&change.records) {
+            rows.push([
+                change.after.order.id.into(),
+                seq.into(),
+                change.after.order.county().to_string().into(),
+                record.at.into(),
+                serde_json::to_string(record).map_err(unreadable)?.into(),
+            ]);
+        }
+    }
+    Ok(Part { rows, into: "order_event (order_id, seq, county, at, record)", tail: "" })
+}
+
+fn decision(change: &Change) -> Part {
+    let order = &change.after.order;
+    let mut rows = Rows::new(10);
+    if let Some(decision) = &change.decision {
+        rows.push([
+            order.id.into(),
+            order.version.into(),
+            order.county().to_string().into(),
+            decision.epoch.into(),
+            decision.team.into(),
+            decision.volunteer.into(),
+            decision.decided_by.into(),
+            decision.decided_at.into(),
+            decision.question.clone().into(),
+            decision.answer.clone().into(),
+        ]);
+    }
+    let into = "dispatch_decision (order_id, seq, county, epoch, team_id, volunteer_id, decided_by, decided_at, \
+                question, answer)";
+    Part { rows, into, tail: "" }
+}
+
+fn engagement(change: &Change) -> Part {
+    let order = &change.after.order;
+    let accepted = change.records.iter().any(|record| matches!(record.event, Event::Accepted { .. }));
+    let mut rows = Rows::new(6);
+    if let (true, State::Accepted { engagement }) = (accepted, &order.state) {
+        rows.push([
+            engagement.volunteer.into(),
+            order.id.into(),
+            order.epoch.into(),
+            order.county().to_string().into(),
+            engagement.team.into(),
+            engagement.accepted_at.into(),
+        ]);
+    }
+    let into = "engagement (person_id, order_id, epoch, county, team_id, accepted_at)";
+    Part { rows, into, tail: "ON CONFLICT DO NOTHING" }
+}
+
+/// Who is to be told.
+pub(crate) fn notifications<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Part {
+    let mut rows = Rows::new(7);
+    for change in changes {
+        let Some(at) = change.records.last().map(|record| record.at) else { continue };
+        let order = &change.after.order;
+        for told in &change.notifications {
+            rows.push([
+                order.id.into(),
+                order.version.into(),
+                told.audience.clone().into(),
+                order.county().to_string().into(),
+                told.topic.into(),
+                told.data.clone().into(),
+                at.into(),
+            ]);
+        }
+    }
+    let into = "notification (order_id, seq, audience, county, topic, data, created_at)";
+    Part { rows, into, tail: "ON CONFLICT DO NOTHING" }
+}
