@@ -11,6 +11,7 @@ use xingfuma_app::App;
 
 pub mod auth;
 mod board;
+mod duty;
 mod extract;
 mod me;
 mod order_json;
@@ -65,6 +66,11 @@ operations!(
     me::inbox,
     me::mark_inbox_read,
     me::passbook,
+    duty::enter_leave,
+    duty::leaves,
+    duty::end_leave,
+    duty::roster,
+    duty::keep_roster,
     scan::sign,
     scan::badge,
     scan::categories,

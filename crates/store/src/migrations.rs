@@ -27,7 +27,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation)]
+        vec![Box::new(Foundation), Box::new(Duty)]
     }
 }
 
@@ -48,6 +48,29 @@ impl MigrationTrait for Foundation {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         apply(manager, include_str!("../schema/0001_foundation.sql")).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+struct Duty;
+
+impl MigrationName for Duty {
+    fn name(&self) -> &str {
+        "m0003_duty"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Duty {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0003_duty.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

@@ -11,7 +11,7 @@ use xingfuma_domain::order::{Event, Order, Record, State, Status};
 use crate::inbox::{self, AuditEntry};
 use crate::scope::{Scope, area_condition};
 use crate::sql::{self, Rows};
-use crate::{StoreError, due, idempotency, ledger, unreadable};
+use crate::{StoreError, due, duty, idempotency, ledger, unreadable};
 
 /// An order with what is stored beside its decisions.
 #[derive(Clone, Debug)]
@@ -73,6 +73,10 @@ pub struct Change {
     pub decision: Option<StoredDecision>,
     /// Who is to be told.
     pub notifications: Vec<Notification>,
+    /// What it adds to the histories of teams and people.
+    pub answered: Vec<duty::Answered>,
+    /// Somebody who takes the order on, and how many he may hold with it.
+    pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
     /// The answer to keep under the caller's key.
@@ -354,6 +358,16 @@ pub async fn latest_decision(
     sql::one(conn, text, vec![id.into()]).await
 }
 
+/// All decisions about an order, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn decisions(conn: &impl ConnectionTrait, id: Uuid) -> Result<Vec<DecisionRow>, StoreError> {
+    let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
+                FROM dispatch_decision WHERE order_id = $1 ORDER BY seq";
+    sql::all(conn, text, vec![id.into()]).await
+}
+
 /// Writes new orders that arrived together: one multi-row statement a table. An order whose idempotency key is taken
 /// is left out and its index answered, so that one duplicate never fails its neighbours.
 ///
@@ -404,7 +418,8 @@ fn order_values(stored: &StoredOrder) -> Result<[Value; 16], StoreError> {
 /// points. Nothing is written when somebody else was faster.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken,
+/// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
     if !idempotency::insert_all(conn, [change.answer.as_ref()]).await?.is_empty() {
         return Err(StoreError::Twin);
@@ -424,6 +439,12 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     }
     insert_events(conn, [change]).await?;
     due::follow(conn, order).await?;
+    if let Some((person, at_most)) = change.at_most
+        && duty::is_overfull(conn, person, at_most).await?
+    {
+        return Err(StoreError::Full);
+    }
+    duty::note_answers(conn, order.county(), &change.answered).await?;
     insert_decision(conn, change).await?;
     insert_engagement(conn, change).await?;
     insert_notifications(conn, [change]).await?;
