@@ -15,6 +15,7 @@ use xingfuma_app::App;
 mod address;
 pub mod auth;
 mod board;
+mod duty;
 mod extract;
 mod me;
 mod order_json;
@@ -75,6 +76,11 @@ operations!(
     me::passbook,
     own_data::export,
     own_data::erase,
+    duty::enter_leave,
+    duty::leaves,
+    duty::end_leave,
+    duty::roster,
+    duty::keep_roster,
     scan::sign,
     scan::badge,
     scan::categories,

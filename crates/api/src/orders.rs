@@ -230,14 +230,32 @@ struct CandidateJson {
 }
 
 #[derive(Serialize, ToSchema)]
+struct PersonJson {
+    id: Uuid,
+    /// He was told.
+    invited: bool,
+    /// Lower is better.
+    score: i64,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DecisionJson {
     epoch: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     chosen: Option<Uuid>,
+    /// The one who is named; only he may take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volunteer: Option<Uuid>,
     by_hand: bool,
     decided_at: DateTime<Utc>,
+    /// After how many seconds without an answer others are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patience_seconds: Option<i64>,
     candidates: Vec<CandidateJson>,
+    /// People of the chosen team: those who were told, and the next few after them.
+    people: Vec<PersonJson>,
     shortfalls: Vec<String>,
 }
 
@@ -260,12 +278,21 @@ async fn decision(
         score: candidate.score,
         reasons: candidate.reasons,
     });
+    let people = seen.decision.people.into_iter().map(|person| PersonJson {
+        id: person.person,
+        invited: person.invited,
+        score: person.score,
+        reasons: person.reasons,
+    });
     Ok(HttpResponse::Ok().json(DecisionJson {
         epoch: seen.epoch,
         chosen: seen.decision.chosen,
+        volunteer: seen.decision.volunteer,
         by_hand: seen.by_hand,
         decided_at: seen.decided_at,
+        patience_seconds: seen.decision.patience_seconds,
         candidates: candidates.collect(),
+        people: people.collect(),
         shortfalls: seen.decision.shortfalls,
     }))
 }

@@ -160,6 +160,7 @@ fn of_refusal(refusal: &Refusal) -> Problem {
             ..Problem::new(429, "too_many_requests").with_detail(retry_at.to_rfc3339())
         },
         Refusal::TopLevel => Problem::new(409, "top_level"),
+        Refusal::Full { at_most } => Problem::new(409, "open_orders_full").with_detail(at_most.to_string()),
         Refusal::OutOfRange { field } => Problem {
             errors: vec![FieldFault { field, code: "out_of_range" }],
             ..Problem::new(422, "invalid_fields")
@@ -207,6 +208,8 @@ fn title(code: &str, english: bool) -> &'static str {
         "not_reversible" => ("该积分记录不能冲正", "The entry cannot be reversed"),
         "open_orders" => ("还有未办结的服务单", "Orders are under way; end them first"),
         "phone_taken" => ("该手机号已被他人绑定", "Somebody else has this phone"),
+        "open_orders_full" => ("手上的服务单已满，请先办结", "As many open orders as one may hold"),
+        "too_many_leaves" => ("请假条数已达上限", "Too many leaves ahead"),
         "busy" => ("操作繁忙，请重试", "Busy; try again"),
         _ => ("出错了，请稍后再试", "Something went wrong"),
     };

@@ -25,6 +25,7 @@ pub mod command;
 pub mod county;
 pub mod directory;
 pub mod dispatch;
+pub mod duty;
 pub mod error;
 pub mod filling;
 pub mod keys;

@@ -255,6 +255,8 @@ impl App {
         let change = Change {
             after: stored,
             before_version: 0,
+            answered: Vec::new(),
+            at_most: None,
             records: vec![record],
             decision: None,
             notifications: Vec::new(),

@@ -228,6 +228,8 @@ pub enum Action {
     ReverseEntry,
     /// See score entries of others.
     ReadEntries,
+    /// Keep the roster of a team that serves the area; its leader may too, see [`keeps_roster`].
+    KeepRoster,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -239,8 +241,20 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::ReverseEntry => &[Role::CountyAdmin],
         Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+        Action::KeepRoster => &[Role::Dispatcher],
     };
     roles.iter().any(|role| actor.has(*role, area))
+}
+
+/// Whether somebody may keep a team's roster: its leader, or a dispatcher over everything that the team serves.
+pub fn keeps_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
+    let over_all = !serves.is_empty() && serves.iter().all(|area| allow(actor, Action::KeepRoster, *area));
+    actor.leads(team) || over_all
+}
+
+/// Whether somebody may read a team's roster: who keeps it, and who serves in the team.
+pub fn reads_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
+    actor.serves_in(team) || keeps_roster(actor, team, serves)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 pub mod connection;
 pub mod directory;
 pub mod due;
+pub mod duty;
 pub mod idempotency;
 pub mod inbox;
 mod lanes;
@@ -35,6 +36,9 @@ pub enum StoreError {
     /// Somebody else changed the row first: the guarded update touched nothing.
     #[error("the row was changed by somebody else")]
     Conflict,
+    /// Somebody would hold more open orders than he may.
+    #[error("as many open orders as one person may hold")]
+    Full,
     /// The same idempotency key was stored by a twin.
     #[error("the same key was used at the same time")]
     Twin,

@@ -27,50 +27,35 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Lists)]
+        vec![
+            Box::new(Step { name: "m0001_foundation", text: include_str!("../schema/0001_foundation.sql") }),
+            Box::new(Step { name: "m0003_duty", text: include_str!("../schema/0003_duty.sql") }),
+            Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
+        ]
     }
 }
 
-struct Foundation;
+/// A step that is a schema file.
+struct Step {
+    name: &'static str,
+    text: &'static str,
+}
 
-impl MigrationName for Foundation {
+impl MigrationName for Step {
     fn name(&self) -> &str {
-        "m0001_foundation"
+        self.name
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Foundation {
+impl MigrationTrait for Step {
     /// SQLite migrates without a transaction unless asked.
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        apply(manager, include_str!("../schema/0001_foundation.sql")).await
-    }
-
-    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
-        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
-    }
-}
-
-struct Lists;
-
-impl MigrationName for Lists {
-    fn name(&self) -> &str {
-        "m0006_lists"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Lists {
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        apply(manager, include_str!("../schema/0006_lists.sql")).await
+        apply(manager, self.text).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

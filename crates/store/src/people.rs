@@ -371,3 +371,17 @@ fn parse_grant(part: &str) -> Result<Grant, StoreError> {
         team: team.filter(|team| !team.is_empty()).map(Uuid::parse_str).transpose().map_err(unreadable)?,
     })
 }
+
+/// The active volunteers of a team.
+///
+/// # Errors
+/// When the database fails.
+pub async fn members_of(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Member {
+        person_id: Uuid,
+    }
+    let text = "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'";
+    let members: Vec<Member> = sql::all(conn, text, vec![team.into()]).await?;
+    Ok(members.into_iter().map(|member| member.person_id).collect())
+}
