@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::Mutex;
 
@@ -128,6 +128,21 @@ impl Store {
         if let Err(error) = self.pool.close().await {
             tracing::warn!(%error, "the database did not close cleanly");
         }
+    }
+
+    /// A transaction that reads one state of the database, however long it reads, and keeps no writer waiting. Drop it,
+    /// or roll it back.
+    ///
+    /// # Errors
+    /// When the database refuses to begin.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let postgres = self.is_postgres();
+        let options = TransactionOptions {
+            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+            access_mode: postgres.then_some(AccessMode::ReadOnly),
+            sqlite_transaction_mode: (!postgres).then_some(SqliteTransactionMode::Deferred),
+        };
+        Ok(self.pool.begin_with_options(options).await?)
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {

@@ -34,6 +34,12 @@ pub enum StoreError {
     /// The same idempotency key was stored by a twin.
     #[error("the same key was used at the same time")]
     Twin,
+    /// An account does not hold what is to be taken off it. The transaction is rolled back.
+    #[error("the account does not hold that much")]
+    Overdrawn,
+    /// A balance would leave the range of `i64`. The transaction is rolled back.
+    #[error("a balance is too large")]
+    Overflow,
     /// A row says something that this program cannot read.
     #[error("unreadable row: {0}")]
     Unreadable(String),

@@ -27,7 +27,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation)]
+        vec![Box::new(Foundation), Box::new(Chain)]
     }
 }
 
@@ -48,6 +48,32 @@ impl MigrationTrait for Foundation {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         apply(manager, include_str!("../schema/0001_foundation.sql")).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+struct Chain;
+
+impl MigrationName for Chain {
+    fn name(&self) -> &str {
+        "m0004_chain"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Chain {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0004_chain.sql")).await?;
+        let sealed = crate::ledger::sealing::seal_existing(manager.get_connection()).await;
+        sealed.map_err(|error| DbErr::Migration(error.to_string()))?;
+        apply(manager, include_str!("../schema/0004_chain_sealed.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

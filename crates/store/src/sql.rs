@@ -81,6 +81,20 @@ impl Rows {
     }
 }
 
+/// The rows of an `INSERT` that fits into one statement, for those who need what it returns.
+impl Rows {
+    pub(crate) async fn insert_returning<T: FromQueryResult>(
+        self,
+        conn: &impl ConnectionTrait,
+        into: &str,
+        tail: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let text =
+            format!("INSERT INTO {into} VALUES {} {tail}", placeholders(self.values.len(), self.columns));
+        all(conn, &text, self.values).await
+    }
+}
+
 fn placeholders(values: usize, columns: usize) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(values * 6);
