@@ -181,7 +181,7 @@ pub struct Demo {
     // Dropped in this order: first the process, then its directory.
     process: Process,
     accounts: Accounts,
-    _home: Home,
+    home: Home,
 }
 
 impl Demo {
@@ -199,7 +199,7 @@ impl Demo {
             Process::start(words.map(str::to_owned).to_vec(), Vec::new(), home.path().join("log"), base)
         });
         let accounts = read_accounts(&data);
-        Self { process, accounts, _home: home }
+        Self { process, accounts, home }
     }
 
     /// Where it answers.
@@ -219,6 +219,39 @@ impl Demo {
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
     }
+
+    /// Runs `xingfuma audit …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let data = self.home.path().join("data").display().to_string();
+        run(&[&["audit"], words, &["--data-dir", &data]].concat(), &[])
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+}
+
+/// What a command of the program said, and whether it ended well.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// It ended with 0.
+    pub success: bool,
+    /// What it printed.
+    pub printed: String,
+    /// What it complained about.
+    pub complained: String,
+}
+
+fn run(words: &[&str], settings: &[(String, String)]) -> Told {
+    let output = command(words, settings).output().expect("the program runs");
+    Told {
+        success: output.status.success(),
+        printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+        complained: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }
 
 /// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county.
@@ -234,7 +267,8 @@ pub struct Fleet {
     /// The database, which syncs every commit.
     pub postgres: Postgres,
     accounts: Accounts,
-    _home: Home,
+    settings: Vec<(String, String)>,
+    home: Home,
 }
 
 impl Fleet {
@@ -263,7 +297,8 @@ impl Fleet {
         let servers = (1..=servers).map(|number| start_listening(|port| start("serve", number, port, true)));
         let servers = servers.collect();
         let workers = (1..=workers).map(|number| start("worker", number, free_port(), false)).collect();
-        Self { servers, workers, redis, postgres, accounts: read_accounts(&data), _home: home }
+        let accounts = read_accounts(&data);
+        Self { servers, workers, redis, postgres, accounts, settings, home }
     }
 
     /// Where each server answers.
@@ -278,6 +313,15 @@ impl Fleet {
         &self.accounts
     }
 
+    /// Runs `xingfuma audit …` on its ledger, with a file of daily roots in its home, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let mut settings = self.settings.clone();
+        let roots = self.home.path().join("roots.jsonl").display().to_string();
+        settings.push(("XINGFUMA_AUDIT__ROOTS".to_owned(), roots));
+        run(&[&["audit"], words].concat(), &settings)
+    }
+
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
     ///
     /// # Panics
@@ -290,12 +334,8 @@ impl Fleet {
 
 /// Fills the demo's county into the database; writes the accounts and the keys into `data`.
 fn fill_in(data: &Path, settings: &[(String, String)]) {
-    let output = command(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings)
-        .output()
-        .expect("the program runs");
-    let (told, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "demo --seed-only: {}\n{told}\n{complained}", output.status);
+    let told = run(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings);
+    assert!(told.success, "demo --seed-only: {told:?}");
 }
 
 /// The keys under which the county was sealed, a `NAME=value` a line.

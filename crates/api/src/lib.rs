@@ -11,6 +11,7 @@ use xingfuma_app::App;
 
 pub mod auth;
 mod board;
+mod claims;
 mod extract;
 mod me;
 mod order_json;
@@ -99,6 +100,13 @@ operations!(
     score::rules,
     score::why,
     score::reverse,
+    claims::make,
+    claims::list,
+    claims::one,
+    claims::decide,
+    claims::make_appeal,
+    claims::appeals,
+    claims::decide_appeal,
     room::livez,
     room::readyz,
     room::metrics,

@@ -18,7 +18,9 @@ use xingfuma_domain::scoring::RuleBook;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
+pub mod audit;
 pub mod board;
+pub mod claim;
 pub mod clock;
 pub mod command;
 pub mod county;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub county: AreaCode,
     /// Where people reach it; plates carry `{public_url}/q/{sign}`.
     pub public_url: String,
+    /// The file that the ledger's daily roots are appended to; without it they stand in the log only.
+    pub roots: Option<std::path::PathBuf>,
 }
 
 /// Everything a use case works with. Cheap to clone.

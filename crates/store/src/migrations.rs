@@ -27,7 +27,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Chain)]
+        vec![Box::new(Foundation), Box::new(Chain), Box::new(Claims)]
     }
 }
 
@@ -74,6 +74,29 @@ impl MigrationTrait for Chain {
         let sealed = crate::ledger::sealing::seal_existing(manager.get_connection()).await;
         sealed.map_err(|error| DbErr::Migration(error.to_string()))?;
         apply(manager, include_str!("../schema/0004_chain_sealed.sql")).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+struct Claims;
+
+impl MigrationName for Claims {
+    fn name(&self) -> &str {
+        "m0005_claims"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Claims {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0005_claims.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

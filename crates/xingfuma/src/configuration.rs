@@ -1,6 +1,6 @@
 //! What the program is told: `xingfuma.toml` if it is there, then the environment (`XINGFUMA_`, `__` between levels).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -47,6 +47,7 @@ pub(crate) struct Configuration {
     pub(crate) keys: KeyTexts,
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
+    pub(crate) audit: AuditConfiguration,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +88,13 @@ pub(crate) struct CountyConfiguration {
     pub(crate) code: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuditConfiguration {
+    /// The file, outside the database, that the ledger's daily roots are appended to.
+    pub(crate) roots: Option<PathBuf>,
+}
+
 impl Default for Configuration {
     fn default() -> Configuration {
         Configuration {
@@ -99,6 +107,7 @@ impl Default for Configuration {
             keys: KeyTexts::default(),
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
+            audit: AuditConfiguration::default(),
         }
     }
 }

@@ -76,7 +76,11 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     };
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
-    let settings = Settings { county, public_url: configuration.public_url.clone() };
+    let settings = Settings {
+        county,
+        public_url: configuration.public_url.clone(),
+        roots: configuration.audit.roots.clone(),
+    };
     let foundation =
         Foundation { settings, store, queue, clock: Clock::system(), ids: Ids::from_system(), keys, wechat };
     let app = App::start(foundation).await?;

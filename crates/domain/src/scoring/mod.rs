@@ -19,6 +19,7 @@
 
 mod award;
 pub mod chain;
+mod claim;
 mod correction;
 mod ledger;
 mod month;
@@ -29,6 +30,10 @@ mod sheet;
 pub use award::{
     Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
     on_featured, on_rated,
+};
+pub use claim::{
+    APPEAL_WITHIN, AUTOMATIC, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim,
+    may_decide,
 };
 pub use correction::{HeldEnd, held_end, hold, release, reversal, void};
 pub use ledger::Ledger;

@@ -312,14 +312,6 @@ pub async fn is_answered(conn: &impl ConnectionTrait, id: Uuid) -> Result<bool, 
     any(conn, "SELECT 1 AS found FROM score_transaction WHERE reverses = $1", id).await
 }
 
-/// Whether a transaction is there.
-///
-/// # Errors
-/// When the database fails.
-pub async fn exists(conn: &impl ConnectionTrait, id: Uuid) -> Result<bool, StoreError> {
-    any(conn, "SELECT 1 AS found FROM score_transaction WHERE id = $1", id).await
-}
-
 async fn any(conn: &impl ConnectionTrait, text: &str, id: Uuid) -> Result<bool, StoreError> {
     Ok(conn.query_one_raw(sql::statement(conn, text, vec![id.into()])).await?.is_some())
 }

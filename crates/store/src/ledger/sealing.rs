@@ -16,25 +16,23 @@ pub(crate) async fn seal_existing(conn: &impl ConnectionTrait) -> Result<(), Sto
     let mut chains: BTreeMap<(String, Uuid, String, String), Chain> = BTreeMap::new();
     let mut after = None;
     loop {
-        let transactions = reading::transactions(conn, after).await?;
-        let Some(last) = transactions.rows.last().map(|row| row.id) else { break };
-        let entries = reading::entries(conn, after, Some(last)).await?;
-        if transactions.unreadable + entries.unreadable > 0 {
-            return Err(unreadable("entries that stand there already"));
-        }
-        for transaction in &transactions.rows {
-            let first = entries.rows.partition_point(|entry| entry.transaction_id < transaction.id);
-            let end = entries.rows.partition_point(|entry| entry.transaction_id <= transaction.id);
-            let of_it = &entries.rows[first..end];
-            let digest = reading::digest(transaction, of_it);
-            for entry in of_it {
-                let Some(owner) = entry.owner_id else { continue };
-                let account = (entry.county.clone(), owner, entry.kind.clone(), entry.purse.clone());
+        let piece = reading::after(conn, after).await?;
+        let Some(last) = piece.transactions.last().map(|whole| whole.id) else { break };
+        for whole in &piece.transactions {
+            let entries = whole.entries();
+            let digest = entries.as_ref().and_then(|entries| whole.digest(entries));
+            let (Some(entries), Some(digest)) = (entries, digest) else {
+                return Err(unreadable(format!("transaction {}", whole.id)));
+            };
+            for content in entries.iter().map(|line| line.content) {
+                let Some(owner) = content.owner else { continue };
+                let account =
+                    (content.county.to_owned(), owner, content.kind.to_owned(), content.purse.to_owned());
                 let chain = chains.entry(account).or_default();
-                *chain = chain.next(&chain::leaf(&digest, entry.id));
+                *chain = chain.next(&chain::leaf(&digest, content.id));
                 let text = "UPDATE score_entry SET seq = $2, hash = $3 WHERE id = $1";
-                sql::run(conn, text, vec![entry.id.into(), chain.seq.into(), chain.head.to_vec().into()])
-                    .await?;
+                let values = vec![content.id.into(), chain.seq.into(), chain.head.to_vec().into()];
+                sql::run(conn, text, values).await?;
             }
         }
         after = Some(last);

@@ -11,11 +11,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::scoring::chain::{self, Chain, Hash};
 
-use super::reading::{self, BATCH, EntryRow, TransactionRow};
+use super::reading::{self, BATCH, EntryRow, Line, Orphan, Piece, Whole};
 use crate::StoreError;
 use crate::sql;
 
@@ -174,8 +174,11 @@ struct Walked {
 /// # Errors
 /// When the database fails.
 pub async fn verify(conn: &impl ConnectionTrait) -> Result<Verdict, StoreError> {
-    let mut walk = Walk::default();
-    walk.through_transactions(conn).await?;
+    if conn.get_database_backend() == DatabaseBackend::Sqlite {
+        // 64 MB for this connection: each page of the walk is then read once.
+        conn.execute_unprepared("PRAGMA cache_size = -65536").await?;
+    }
+    let mut walk = Walk::default().through_transactions(conn).await?;
     let suspects = walk.compare_heads(conn).await?;
     let mut verdict = walk.verdict;
     for (n, (name, suspect)) in suspects.into_iter().enumerate() {
@@ -205,47 +208,55 @@ struct Walk {
 }
 
 impl Walk {
-    async fn through_transactions(&mut self, conn: &impl ConnectionTrait) -> Result<(), StoreError> {
-        let mut after = None;
+    /// While one piece is checked, the database reads the next.
+    async fn through_transactions(mut self, conn: &impl ConnectionTrait) -> Result<Walk, StoreError> {
+        let mut piece = reading::after(conn, None).await?;
         loop {
-            let transactions = reading::transactions(conn, after).await?;
-            let last = if transactions.full { transactions.rows.last().map(|row| row.id) } else { None };
-            let entries = reading::entries(conn, after, last).await?;
-            self.verdict.transactions += transactions.rows.len() as u64;
-            self.verdict.entries += entries.rows.len() as u64;
-            if transactions.unreadable + entries.unreadable > 0 {
-                self.verdict.add(Fault { transaction: after, what: What::Unreadable, ..Fault::default() });
+            // A piece of which nothing can be read has no last row to go on from.
+            let last = piece.transactions.last().map(|whole| whole.id).filter(|_| piece.full);
+            let checked = tokio::task::spawn_blocking(move || {
+                self.piece(&piece);
+                self
+            });
+            let next = match last {
+                Some(_) => Some(reading::after(conn, last).await?),
+                None => None,
+            };
+            self = checked.await.map_err(crate::unreadable)?;
+            match next {
+                Some(next) => piece = next,
+                None => break,
             }
-            self.piece(&transactions.rows, &entries.rows);
-            // A full piece of which no row could be read has no last row to go on from.
-            let Some(last) = last else { break };
-            after = Some(last);
         }
-        Ok(())
+        // Every entry that was not met belongs to a transaction that is not there, or that cannot be read.
+        let entries = reading::count(conn).await?.unsigned_abs();
+        if entries != self.verdict.entries {
+            self.orphans(reading::orphans(conn).await?);
+            self.verdict.entries = entries;
+        }
+        Ok(self)
     }
 
-    /// One piece: both lists are in the order of transactions.
-    fn piece(&mut self, transactions: &[TransactionRow], entries: &[EntryRow]) {
-        let mut rest = entries;
-        for transaction in transactions {
-            let orphans = rest.iter().take_while(|entry| entry.transaction_id < transaction.id).count();
-            self.orphans(&rest[..orphans]);
-            rest = &rest[orphans..];
-            let count = rest.iter().take_while(|entry| entry.transaction_id == transaction.id).count();
-            self.transaction(transaction, &rest[..count]);
-            rest = &rest[count..];
+    fn piece(&mut self, piece: &Piece) {
+        if piece.unreadable > 0 {
+            self.verdict.add(Fault { what: What::Unreadable, ..Fault::default() });
         }
-        self.orphans(rest);
+        self.verdict.transactions += piece.transactions.len() as u64 + piece.unreadable;
+        for whole in &piece.transactions {
+            self.transaction(whole);
+        }
     }
 
-    fn orphans(&mut self, entries: &[EntryRow]) {
-        for entry in entries {
-            match entry.owner_id {
+    fn orphans(&mut self, orphans: Vec<Orphan>) {
+        for orphan in orphans {
+            match orphan.owner_id {
                 // Its account is looked at, and told with the entry's number.
-                Some(_) => self.account(entry).suspect = true,
+                Some(owner) => {
+                    self.account(owner, &orphan.county, &orphan.kind, &orphan.purse).suspect = true;
+                }
                 None => self.verdict.add(Fault {
-                    entry: Some(entry.id),
-                    transaction: Some(entry.transaction_id),
+                    entry: Some(orphan.id),
+                    transaction: Some(orphan.transaction_id),
                     what: What::NoTransaction,
                     ..Fault::default()
                 }),
@@ -253,31 +264,36 @@ impl Walk {
         }
     }
 
-    fn transaction(&mut self, transaction: &TransactionRow, entries: &[EntryRow]) {
-        let digest = reading::digest(transaction, entries);
-        let fault = |what| Fault { transaction: Some(transaction.id), what, ..Fault::default() };
-        if !entries.iter().any(|entry| entry.owner_id.is_some()) {
+    fn transaction(&mut self, whole: &Whole) {
+        let fault = |what| Fault { transaction: Some(whole.id), what, ..Fault::default() };
+        // An account whose entry cannot be read falls behind its head, and is looked at for that.
+        let Some(lines) = whole.entries() else { return self.verdict.add(fault(What::Unreadable)) };
+        self.verdict.entries += lines.len() as u64;
+        if !lines.iter().any(|line| line.content.owner.is_some()) {
             self.verdict.add(fault(What::NoEntries));
         }
-        if !is_balanced(entries) {
+        if !is_balanced(&lines) {
             self.verdict.add(fault(What::Unbalanced));
         }
-        for entry in entries.iter().filter(|entry| entry.owner_id.is_some()) {
-            let walked = self.account(entry);
+        let digest = whole.digest(&lines);
+        for line in &lines {
+            let Some(owner) = line.content.owner else { continue };
+            let walked = self.account(owner, line.content.county, line.content.kind, line.content.purse);
             walked.entries += 1;
-            walked.sum += i128::from(entry.points);
-            let next = walked.chain.next(&chain::leaf(&digest, entry.id));
-            if entry.seq == Some(next.seq) && entry.hash.as_deref() == Some(&next.head[..]) {
-                walked.chain = next;
-            } else {
-                walked.suspect = true;
+            walked.sum += i128::from(line.content.points);
+            let next = digest.map(|digest| walked.chain.next(&chain::leaf(&digest, line.content.id)));
+            match next {
+                Some(next) if line.seq == Some(next.seq) && line.hash == Some(next.head) => {
+                    walked.chain = next;
+                }
+                _ => walked.suspect = true,
             }
         }
     }
 
-    fn account(&mut self, entry: &EntryRow) -> &mut Walked {
-        let words = [&entry.county, &entry.kind, &entry.purse].map(|word| self.word(word));
-        self.accounts.entry((entry.owner_id.unwrap_or_default(), words)).or_default()
+    fn account(&mut self, owner: Uuid, county: &str, kind: &str, purse: &str) -> &mut Walked {
+        let words = [county, kind, purse].map(|word| self.word(word));
+        self.accounts.entry((owner, words)).or_default()
     }
 
     fn word(&mut self, word: &str) -> u16 {
@@ -321,10 +337,10 @@ impl Walk {
     }
 }
 
-fn is_balanced(entries: &[EntryRow]) -> bool {
-    entries.iter().all(|one| {
-        let of_purse = entries.iter().filter(|other| other.purse == one.purse);
-        of_purse.map(|entry| i128::from(entry.points)).sum::<i128>() == 0
+fn is_balanced(lines: &[Line<'_>]) -> bool {
+    lines.iter().all(|one| {
+        let of_purse = lines.iter().filter(|other| other.content.purse == one.content.purse);
+        of_purse.map(|line| i128::from(line.content.points)).sum::<i128>() == 0
     })
 }
 
@@ -391,10 +407,10 @@ async fn first_bad(
     };
     let (mut chain, mut sum) = (Chain::default(), 0_i128);
     loop {
-        let page = reading::entries_of_account(conn, name.parts(), chain.seq).await?;
-        let ids: Vec<Uuid> = page.rows.iter().map(|entry| entry.transaction_id).collect();
+        let (rows, unreadable) = reading::of_account(conn, name.parts(), chain.seq).await?;
+        let ids: Vec<Uuid> = rows.iter().map(|entry| entry.transaction_id).collect();
         let digests = reading::digests(conn, &ids).await?;
-        for entry in &page.rows {
+        for entry in &rows {
             let (expected, found) = (chain.seq + 1, entry.seq.unwrap_or_default());
             if found > expected {
                 return Ok(Some(fault(Some(expected), None, What::Missing)));
@@ -408,10 +424,10 @@ async fn first_bad(
             }
             (chain, sum) = (next, sum + i128::from(entry.points));
         }
-        if page.unreadable > 0 {
+        if unreadable > 0 {
             return Ok(Some(fault(Some(chain.seq + 1), None, What::Unreadable)));
         }
-        if page.rows.is_empty() {
+        if rows.is_empty() {
             break;
         }
     }
