@@ -165,12 +165,20 @@ fn start_listening(mut start: impl FnMut(u16) -> Process) -> Process {
     process
 }
 
+fn owned((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
+}
+
 fn address(port: u16) -> String {
     format!("{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
+fn accounts_file(data: &Path) -> PathBuf {
+    data.join("demo-accounts.json")
+}
+
 fn read_accounts(data: &Path) -> Accounts {
-    let path = data.join("demo-accounts.json");
+    let path = accounts_file(data);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Accounts::read(&text)
 }
@@ -181,6 +189,7 @@ pub struct Demo {
     // Dropped in this order: first the process, then its directory.
     process: Process,
     accounts: Accounts,
+    accounts_file: PathBuf,
     home: Home,
 }
 
@@ -191,15 +200,25 @@ impl Demo {
     /// When the program is not built, or does not get ready.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`).
+    ///
+    /// # Panics
+    /// When the program is not built, or does not get ready.
+    #[must_use]
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> = settings.iter().map(owned).collect();
         let home = Home::new("demo");
         let data = home.path().join("data");
         let process = start_listening(|port| {
             let words = ["demo", "--data-dir", &data.display().to_string(), "--listen", &address(port)];
             let base = Some(format!("http://{}", address(port)));
-            Process::start(words.map(str::to_owned).to_vec(), Vec::new(), home.path().join("log"), base)
+            Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
         });
-        let accounts = read_accounts(&data);
-        Self { process, accounts, home }
+        let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
+        Self { process, accounts, accounts_file, home }
     }
 
     /// Where it answers.
@@ -214,10 +233,37 @@ impl Demo {
         &self.accounts
     }
 
+    /// The file that says so.
+    #[must_use]
+    pub fn accounts_file(&self) -> &Path {
+        &self.accounts_file
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
+    }
+
+    /// Runs one statement in its database by a process of its own and returns what it answers: a row a line, `|`
+    /// between columns. Python brings SQLite with it, so that nothing more has to be installed.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    #[must_use]
+    pub fn sql(&self, statement: &str) -> String {
+        const RUN: &str = "import sqlite3, sys\n\
+            with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
+            for row in database.execute(sys.argv[2]): print('|'.join(map(str, row)))";
+        let database = self.home.path().join("data").join("xingfuma.db");
+        let output = Command::new("python3")
+            .args(["-c", RUN])
+            .arg(database)
+            .arg(statement)
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// Runs `xingfuma audit …` on its ledger, while it goes on.
@@ -278,6 +324,16 @@ impl Fleet {
     /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
     #[must_use]
     pub fn start(servers: usize, workers: usize) -> Self {
+        // One account of a test does what a hundred residents do in an hour.
+        Self::start_with(servers, workers, &[("XINGFUMA_LIMITS__FACTOR", "100000")])
+    }
+
+    /// As [`Fleet::start`], with settings of its own (`XINGFUMA_…`), limits among them.
+    ///
+    /// # Panics
+    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
+    #[must_use]
+    pub fn start_with(servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
         let (postgres, redis, home) = (Postgres::start(), Redis::start(), Home::new("fleet"));
         let mut settings = vec![
             ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
@@ -287,6 +343,7 @@ impl Fleet {
         fill_in(&data, &settings);
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
         settings.extend(read_keys(&data));
+        settings.extend(more.iter().map(owned));
         let start = |word: &str, number: usize, port: u16, answers: bool| {
             let mut settings = settings.clone();
             settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));

@@ -15,6 +15,7 @@ use xingfuma_domain::order::{Channel, Status};
 use xingfuma_store::orders::{Filter, Part};
 
 use crate::State;
+use crate::address::CalledFrom;
 use crate::extract::{Body, Items, LoggedIn, Page, id, if_match, keyed, query, required_key, respond};
 use crate::order_json::{EventJson, OrderJson, event};
 use crate::problem::{Problem, ProblemBody};
@@ -95,17 +96,19 @@ impl From<PlaceBody> for PlaceRequest {
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody, description = "forbidden"),
         (status = 413, body = ProblemBody),
         (status = 422, body = ProblemBody, description = "invalid_fields, idempotency_key_reused"),
+        (status = 429, body = ProblemBody, description = "too_many_requests, with Retry-After"),
         (status = 503, body = ProblemBody)))]
 #[post("/api/v1/orders")]
 async fn place(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    CalledFrom(from): CalledFrom,
     request: HttpRequest,
     body: Body<PlaceBody>,
 ) -> Result<HttpResponse, Problem> {
     let keyed = required_key(&state, &caller, &request, &body.bytes)?;
     let app = state.app.clone();
-    let work = async move { app.place(&caller, body.read.into(), keyed, render(201)).await };
+    let work = async move { app.place(&caller, from, body.read.into(), keyed, render(201)).await };
     Ok(respond(state.app.run(work).await?))
 }
 
@@ -290,7 +293,7 @@ struct RevealedJson {
     request_body = ReasonBody, security(("bearer" = [])),
     responses((status = 200, body = RevealedJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 410, body = ProblemBody),
-        (status = 422, body = ProblemBody)))]
+        (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 #[post("/api/v1/orders/{id}/contact")]
 async fn contact(
     state: web::Data<State>,

@@ -148,12 +148,15 @@ impl Store {
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         let mut tries = 0;
         loop {
-            let mut guard = BeginGuard(Some(&self.abandoned));
             let options = TransactionOptions {
                 sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
-            let begun = self.pool.begin_with_options(options).await;
+            let begin = std::pin::pin!(self.pool.begin_with_options(options));
+            // Made after the future, so that it is dropped before it: by the time that the connection is back in the
+            // pool, it is known that one may be in a transaction.
+            let mut guard = BeginGuard(Some(&self.abandoned));
+            let begun = begin.await;
             guard.0 = None;
             match begun {
                 Ok(transaction) => return Ok(transaction),

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
+use xingfuma_app::limits::Limits;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::StoreError;
 
@@ -48,6 +50,10 @@ pub(crate) struct Configuration {
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
     pub(crate) audit: AuditConfiguration,
+    /// How often somebody may do what.
+    pub(crate) limits: Limits,
+    /// Addresses or networks of proxies whose word on where a request comes from is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,6 +114,8 @@ impl Default for Configuration {
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
             audit: AuditConfiguration::default(),
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -11,11 +11,15 @@ use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::county::County;
 use xingfuma_app::filling::{DemoAccount, DemoLogIn, demo_accounts, fill_in};
 use xingfuma_app::keys::{KeyTexts, Keys};
+use xingfuma_app::limits::Limits;
 use xingfuma_store::migrations;
 use xingfuma_wechat::sandbox::{ReusableCode, Sandbox, SandboxConfig};
 
 use crate::configuration::{Configuration, StartError};
 use crate::running;
+
+/// Everybody who tries the demo shares its few accounts, and what tries it may be a script.
+const DEMO_LIMITS_FACTOR: u32 = 100;
 
 /// The default county comes out the same each time.
 const SEED: u64 = 140_724;
@@ -38,6 +42,9 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
     fs::create_dir_all(directory).map_err(|error| StartError::file(directory, &error))?;
     let mut configuration = Configuration::read()?;
     configuration.sandbox = true;
+    if configuration.limits == Limits::default() {
+        configuration.limits.factor = DEMO_LIMITS_FACTOR;
+    }
     listen.clone_into(&mut configuration.listen);
     configuration.public_url = format!("http://{listen}");
     if configuration.database.url.is_empty() {
@@ -56,7 +63,7 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
     running.keep_house();
     running.work();
     greet(directory, &configuration.public_url, &county, &accounts)?;
-    let served = running.serve(&configuration.listen, configuration.threads).await;
+    let served = running.serve(&configuration).await;
     running.end().await;
     served
 }
