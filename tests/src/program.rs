@@ -283,6 +283,33 @@ impl Demo {
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
+
+    /// Runs `xingfuma audit …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let data = self.home.path().join("data").display().to_string();
+        run(&[&["audit"], words, &["--data-dir", &data]].concat(), &[])
+    }
+}
+
+/// What a command of the program said, and whether it ended well.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// It ended with 0.
+    pub success: bool,
+    /// What it printed.
+    pub printed: String,
+    /// What it complained about.
+    pub complained: String,
+}
+
+fn run(words: &[&str], settings: &[(String, String)]) -> Told {
+    let output = command(words, settings).output().expect("the program runs");
+    Told {
+        success: output.status.success(),
+        printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+        complained: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }
 
 /// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county.
@@ -390,6 +417,15 @@ impl Fleet {
         &self.accounts
     }
 
+    /// Runs `xingfuma audit …` on its ledger, with a file of daily roots in its home, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let mut settings = self.settings.clone();
+        let roots = self.home.path().join("roots.jsonl").display().to_string();
+        settings.push(("XINGFUMA_AUDIT__ROOTS".to_owned(), roots));
+        run(&[&["audit"], words].concat(), &settings)
+    }
+
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
     ///
     /// # Panics
@@ -402,12 +438,8 @@ impl Fleet {
 
 /// Fills the demo's county into the database; writes the accounts and the keys into `data`.
 fn fill_in(data: &Path, settings: &[(String, String)]) {
-    let output = command(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings)
-        .output()
-        .expect("the program runs");
-    let (told, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "demo --seed-only: {}\n{told}\n{complained}", output.status);
+    let told = run(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings);
+    assert!(told.success, "demo --seed-only: {told:?}");
 }
 
 /// The keys under which the county was sealed, a `NAME=value` a line.

@@ -103,6 +103,12 @@ enum Target {
     Post(Stage),
     /// The worker's entry for a completed order.
     Entry,
+    /// A claim of the worker's that waits for a decision.
+    Claim,
+    /// Points taken from the worker: claimed by the village, decided by the township.
+    Deduction,
+    /// The worker's appeal against that.
+    Appeal,
 }
 
 /// How an operation is tried: on what, and with which good body.
@@ -118,7 +124,7 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 /// The one place that has to learn of a new operation.
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
-    use Target::{Entry, None as Nowhere, Order, Post};
+    use Target::{Appeal, Claim, Deduction, Entry, None as Nowhere, Order, Post};
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
     let trial = match operation {
@@ -134,6 +140,8 @@ fn trial(operation: &str) -> Option<Trial> {
         | "GET /api/v1/me/passbook"
         | "GET /api/v1/orders"
         | "GET /api/v1/dispatch/board"
+        | "GET /api/v1/score/appeals"
+        | "GET /api/v1/score/claims"
         | "GET /api/v1/score/rules"
         | "GET /api/v1/showcase"
         | "GET /api/v1/showcase/pending"
@@ -175,6 +183,13 @@ fn trial(operation: &str) -> Option<Trial> {
         }
         "GET /api/v1/score/entries/{id}/why" => on(Entry, nothing),
         "POST /api/v1/score/entries/{id}/reverse" => on(Entry, reason),
+        "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
+        "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
+        "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
+        "POST /api/v1/score/appeals" => on(Deduction, reason),
+        "POST /api/v1/score/appeals/{id}/decide" => {
+            on(Appeal, |_| json!({ "uphold": true, "reason": "属实" }))
+        }
         _ => return None,
     };
     Some(trial)
@@ -295,6 +310,35 @@ impl World {
         text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
     }
 
+    /// A claim about what happened an hour ago, by the server's clock: tests have none.
+    fn claim(&self, rule: &str, person: Option<String>) -> Value {
+        let answer = self.people[&Who::Worker].get("/me");
+        let date = answer.header("date").expect("every answer has a date");
+        let now = chrono::DateTime::parse_from_rfc2822(date).expect("a date");
+        let happened_at = (now - chrono::TimeDelta::hours(1)).to_rfc3339();
+        let mut claim = json!({ "ruleCode": rule, "happenedAt": happened_at, "evidence": "走访记录" });
+        if let Some(person) = person {
+            claim["personId"] = json!(person);
+        }
+        claim
+    }
+
+    fn made_claim(&self) -> String {
+        text(&self.post(Who::Worker, "/score/claims", &self.claim("701", None)), "id")
+    }
+
+    fn deduction(&self) -> String {
+        let worker = id_of(&self.people[&Who::Worker]);
+        let claim = text(&self.post(Who::Village, "/score/claims", &self.claim("D01", Some(worker))), "id");
+        let granted = json!({ "grant": true, "reason": "属实" });
+        text(&self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted), "entryId")
+    }
+
+    fn appeal(&self) -> String {
+        let appeal = json!({ "entryId": self.deduction(), "reason": "已改期" });
+        text(&self.post(Who::Worker, "/score/appeals", &appeal), "id")
+    }
+
     /// Tries an operation as everybody; answers the statuses in the order of [`EVERYBODY`].
     fn try_all(&mut self, operation: &str) -> Vec<u16> {
         let trial = trial(operation).unwrap_or_else(|| {
@@ -304,9 +348,12 @@ impl World {
     }
 
     fn try_one(&mut self, operation: &str, trial: &Trial, who: Who) -> u16 {
-        let body = (trial.body)(self);
+        let mut body = (trial.body)(self);
         let (stage, id) = match trial.target {
             Target::None => (None, String::new()),
+            Target::Claim => (None, self.made_claim()),
+            Target::Deduction => (None, self.deduction()),
+            Target::Appeal => (None, self.appeal()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -318,6 +365,9 @@ impl World {
             (Target::Entry, Some(made)) => self.entry(&made.order),
             _ => id,
         };
+        if matches!(trial.target, Target::Deduction) {
+            body["entryId"] = json!(id);
+        }
         let answer = self.ask(operation, who, &id, &body);
         if let (Some(stage), Some(made)) = (stage, made) {
             if answer.status >= 300 || operation.starts_with("GET ") || operation.ends_with("/contact") {

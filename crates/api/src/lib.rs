@@ -15,6 +15,7 @@ use xingfuma_app::App;
 mod address;
 pub mod auth;
 mod board;
+mod claims;
 mod duty;
 mod extract;
 mod me;
@@ -115,6 +116,13 @@ operations!(
     score::rules,
     score::why,
     score::reverse,
+    claims::make,
+    claims::list,
+    claims::one,
+    claims::decide,
+    claims::make_appeal,
+    claims::appeals,
+    claims::decide_appeal,
     room::livez,
     room::readyz,
     room::metrics,

@@ -19,7 +19,9 @@ use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
+pub mod audit;
 pub mod board;
+pub mod claim;
 pub mod clock;
 pub mod command;
 pub mod county;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub county: AreaCode,
     /// Where people reach it; plates carry `{public_url}/q/{sign}`.
     pub public_url: String,
+    /// The file that the ledger's daily roots are appended to; without it they stand in the log only.
+    pub roots: Option<std::path::PathBuf>,
     /// How often somebody may do what.
     pub limits: Limits,
 }

@@ -230,6 +230,14 @@ pub enum Action {
     ReadEntries,
     /// Keep the roster of a team that serves the area; its leader may too, see [`keeps_roster`].
     KeepRoster,
+    /// Claim points for somebody else.
+    ClaimForOther,
+    /// Claim that points be taken from somebody.
+    ClaimDeduction,
+    /// See claims and appeals of others.
+    ReadClaims,
+    /// Decide claims and appeals in which one has no part.
+    DecideClaim,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -242,6 +250,9 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReverseEntry => &[Role::CountyAdmin],
         Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
         Action::KeepRoster => &[Role::Dispatcher],
+        Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
+        Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ReadClaims => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -582,24 +593,28 @@ mod tests {
     }
 
     /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 6]); 8] = [
-        (Role::Resident, [false, false, false, false, false, false]),
-        (Role::Volunteer, [false, false, false, false, false, false]),
-        (Role::GridLeader, [false, false, false, false, false, false]),
-        (Role::Dispatcher, [true, true, false, true, false, false]),
-        (Role::Operator, [false, false, true, false, false, false]),
-        (Role::Department, [false, false, false, false, false, false]),
-        (Role::CountyAdmin, [false, true, false, true, true, true]),
-        (Role::Auditor, [false, true, false, true, false, true]),
+    const MATRIX: [(Role, [bool; 10]); 8] = [
+        (Role::Resident, [false, false, false, false, false, false, false, false, false, false]),
+        (Role::Volunteer, [false, false, false, false, false, false, false, false, false, false]),
+        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false]),
+        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true]),
+        (Role::Operator, [false, false, true, false, false, false, false, false, false, false]),
+        (Role::Department, [false, false, false, false, false, false, false, false, false, false]),
+        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true]),
+        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false]),
     ];
 
-    const ACTIONS: [Action; 6] = [
+    const ACTIONS: [Action; 10] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
         Action::ReadBoard,
         Action::ReverseEntry,
         Action::ReadEntries,
+        Action::ClaimForOther,
+        Action::ClaimDeduction,
+        Action::ReadClaims,
+        Action::DecideClaim,
     ];
 
     #[test]

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, DbErr, ExecResult, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
@@ -195,6 +195,21 @@ impl Store {
         if let Err(error) = self.beginning.close().await {
             tracing::warn!(%error, "the database did not close cleanly");
         }
+    }
+
+    /// A transaction that reads one state of the database, however long it reads, and keeps no writer waiting. Drop it,
+    /// or roll it back.
+    ///
+    /// # Errors
+    /// When the database refuses to begin.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let postgres = self.is_postgres();
+        let options = TransactionOptions {
+            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+            access_mode: postgres.then_some(AccessMode::ReadOnly),
+            sqlite_transaction_mode: (!postgres).then_some(SqliteTransactionMode::Deferred),
+        };
+        Ok(self.beginning.begin_with_options(options).await?)
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {

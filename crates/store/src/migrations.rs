@@ -30,6 +30,8 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(Step { name: "m0001_foundation", text: include_str!("../schema/0001_foundation.sql") }),
             Box::new(Step { name: "m0003_duty", text: include_str!("../schema/0003_duty.sql") }),
+            Box::new(Chain),
+            Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
             Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
         ]
     }
@@ -56,6 +58,33 @@ impl MigrationTrait for Step {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         apply(manager, self.text).await
+    }
+
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Err(DbErr::Migration("a database is not taken back; restore a backup instead".to_owned()))
+    }
+}
+
+/// The chains of the ledger: what was booked before is sealed between two schema files.
+struct Chain;
+
+impl MigrationName for Chain {
+    fn name(&self) -> &str {
+        "m0004_chain"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Chain {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        apply(manager, include_str!("../schema/0004_chain.sql")).await?;
+        let sealed = crate::ledger::sealing::seal_existing(manager.get_connection()).await;
+        sealed.map_err(|error| DbErr::Migration(error.to_string()))?;
+        apply(manager, include_str!("../schema/0004_chain_sealed.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

@@ -316,6 +316,25 @@ pub async fn team_of(conn: &impl ConnectionTrait, volunteer: Uuid) -> Result<Opt
     Ok(sql::one::<Found>(conn, text, vec![volunteer.into()]).await?.map(|found| found.team_id))
 }
 
+/// The grid of an active volunteer.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn grid_of(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    volunteer: Uuid,
+) -> Result<Option<AreaCode>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        grid_code: String,
+    }
+    let text = "SELECT grid_code FROM volunteer WHERE person_id = $1 AND county = $2 AND status = 'active'";
+    let found: Option<Found> =
+        sql::one(conn, text, vec![volunteer.into(), county.to_string().into()]).await?;
+    found.map(|found| found.grid_code.parse().map_err(unreadable)).transpose()
+}
+
 /// What a badge says to a passer-by.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct BadgeRow {

@@ -32,6 +32,11 @@ pub(crate) fn database_url(directory: &Path) -> Result<String, StartError> {
     Ok(format!("sqlite://{text}?mode=rwc"))
 }
 
+/// The file of the ledger's daily roots in a data directory.
+pub(crate) fn roots(directory: &Path) -> PathBuf {
+    directory.join("score-roots.jsonl")
+}
+
 /// Fills in what is missing, writes `demo-accounts.json`, and serves.
 pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Result<(), StartError> {
     fs::create_dir_all(directory).map_err(|error| StartError::file(directory, &error))?;
@@ -45,6 +50,7 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
     if configuration.database.url.is_empty() {
         configuration.database.url = database_url(directory)?;
     }
+    configuration.audit.roots.get_or_insert_with(|| roots(directory));
     configuration.keys = keys(directory, configuration.keys)?;
     let county = County::default_county(SEED);
     fill(&configuration, &county).await?;

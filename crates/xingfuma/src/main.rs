@@ -1,5 +1,6 @@
 //! 幸福+码, the program: one binary in all its roles.
 
+mod audit;
 mod configuration;
 mod demo;
 mod running;
@@ -63,11 +64,16 @@ enum Command {
 
 #[derive(Subcommand)]
 enum AuditCommand {
-    /// Check sums and balances of the ledger; ends with 1 and names the rows when something is wrong.
+    /// Check chains, sums, balances and daily roots of the ledger; ends with 1 and names the first bad row of each
+    /// account when something is wrong.
     Verify {
-        /// The data directory of a demo; without it the configured database.
-        #[arg(long)]
-        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        place: audit::Place,
+    },
+    /// Take the ledger's root of this day, if nobody has, and append what is missing to the file of roots.
+    Root {
+        #[command(flatten)]
+        place: audit::Place,
     },
 }
 
@@ -97,7 +103,8 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Worker => running::work(Configuration::load()?).await,
         Command::Migrate => running::migrate(&Configuration::load()?).await,
         Command::Healthcheck { url } => healthcheck(&url).await,
-        Command::Audit { command: AuditCommand::Verify { data_dir } } => verify(data_dir).await,
+        Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
+        Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
         Command::Keys | Command::Openapi { .. } => Ok(()),
     }
 }
@@ -135,22 +142,4 @@ async fn healthcheck(url: &str) -> Result<(), StartError> {
     let answer = client.get(url).send().await.map_err(bad)?;
     answer.error_for_status().map_err(bad)?;
     Ok(())
-}
-
-async fn verify(data_dir: Option<PathBuf>) -> Result<(), StartError> {
-    let url = match data_dir {
-        Some(directory) => demo::database_url(&directory)?,
-        None => Configuration::load()?.database.url,
-    };
-    let store = running::connect(&url, 2).await?;
-    let verdict = xingfuma_store::ledger::verify(store.pool()).await?;
-    println!("{} transactions, {} entries", verdict.transactions, verdict.entries);
-    for fault in &verdict.faults {
-        println!("{fault}");
-    }
-    if verdict.faults.is_empty() {
-        println!("the ledger is in order");
-        return Ok(());
-    }
-    Err(StartError::Other(format!("{} faults in the ledger", verdict.faults.len())))
 }

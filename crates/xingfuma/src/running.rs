@@ -73,7 +73,8 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
     let (public_url, limits) = (configuration.public_url.clone(), configuration.limits.clone());
-    let settings = Settings { county, public_url, limits };
+    let roots = configuration.audit.roots.clone();
+    let settings = Settings { county, public_url, roots, limits };
     let (clock, ids) = (Clock::system(), Ids::from_system());
     let foundation = Foundation { settings, store, queue, limiter, clock, ids, keys, wechat };
     let app = App::start(foundation).await?;

@@ -306,7 +306,12 @@ async fn start(
     // The few people of these tests place as many orders as hundreds would.
     let limits = Limits { factor: 100_000, ..Limits::default() };
     let foundation = Foundation {
-        settings: Settings { county: county.code, public_url: "http://127.0.0.1".to_owned(), limits },
+        settings: Settings {
+            county: county.code,
+            public_url: "http://127.0.0.1".to_owned(),
+            roots: None,
+            limits,
+        },
         store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Limiter::in_memory(),
