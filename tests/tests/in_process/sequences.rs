@@ -448,7 +448,7 @@ async fn check_database(county: &SmallCounty) {
         assert_eq!(county.number(sql).await, 0, "{what}");
     }
     let verdict = ledger::verify(county.app.store.pool()).await.expect("the database is there");
-    assert_eq!(verdict.faults, Vec::<String>::new());
+    assert_eq!(verdict.faults, []);
     assert!(verdict.transactions > 0 && verdict.entries > 0, "nobody scored: {verdict:?}");
     check_timers(county).await;
 }

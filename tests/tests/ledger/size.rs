@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sea_orm::Value;
 use uuid::Uuid;
 use xingfuma_domain::scoring::chain::{self, Chain, EntryContent, TransactionContent};
-use xingfuma_store::ledger::verify::verify;
+use xingfuma_store::ledger::verify;
 use xingfuma_store::transact;
 
 use crate::long;

@@ -27,6 +27,7 @@ pub mod verify;
 pub use passbook::{Balances, PassbookRow, balances, passbook};
 pub use post::Booked;
 use post::post;
+pub use verify::{Fault, Verdict, verify};
 
 /// Points to be moved, with the id that the (first) transaction gets.
 #[derive(Clone, Debug)]
