@@ -6,7 +6,7 @@ use xingfuma_app::audit::{read_roots, take_root};
 use xingfuma_app::clock::Clock;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::Store;
-use xingfuma_store::ledger::{roots, verify as ledger};
+use xingfuma_store::ledger::{self, roots};
 
 use crate::configuration::{Configuration, StartError};
 use crate::{demo, running};

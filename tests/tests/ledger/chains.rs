@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use xingfuma_store::ledger::Booked;
-use xingfuma_store::ledger::verify::verify;
+use xingfuma_store::ledger::verify;
 use xingfuma_store::migrations;
 
 use crate::world::{Database, World, all, answer, run};

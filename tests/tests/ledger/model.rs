@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 use xingfuma_domain::scoring::AccountRef;
-use xingfuma_store::ledger::verify::verify;
+use xingfuma_store::ledger::verify;
 
 use crate::long;
 use crate::world::{Database, World, all, answer};

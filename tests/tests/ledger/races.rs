@@ -7,7 +7,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{PostedTransaction, reversal};
 use xingfuma_store::StoreError;
-use xingfuma_store::ledger::verify::verify;
+use xingfuma_store::ledger::verify;
 use xingfuma_store::ledger::{Booked, Booking, balances, find};
 
 use crate::long;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::DatabaseTransaction;
 use xingfuma_store::ledger::roots::{self, Root};
-use xingfuma_store::ledger::verify::{Fault, Verdict, verify};
+use xingfuma_store::ledger::{Fault, Verdict, verify};
 
 use crate::world::{COUNTY, Chance, Database, World, all, moment, run};
 

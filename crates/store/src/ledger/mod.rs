@@ -2,7 +2,7 @@
 //!
 //! Nothing is posted twice: the cause is unique, and so is what a posting answers. A monthly cap is taken in one
 //! conditional statement that no race can overdraw. Entries and transactions are appended; triggers refuse the rest,
-//! and the chains of the accounts show what was done behind their back ([`verify`]).
+//! and the chains of the accounts show what was done behind their back ([`mod@verify`]).
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -27,6 +27,7 @@ pub mod verify;
 pub use passbook::{Balances, PassbookRow, balances, passbook};
 pub use post::Booked;
 use post::post;
+pub use verify::{Fault, Verdict, verify};
 
 /// Points to be moved, with the id that the (first) transaction gets.
 #[derive(Clone, Debug)]
