@@ -275,11 +275,11 @@ async fn decision(
         score: candidate.score,
         reasons: candidate.reasons,
     });
-    let people = seen.decision.people.into_iter().map(|one| PersonJson {
-        id: one.person,
-        invited: one.invited,
-        score: one.score,
-        reasons: one.reasons,
+    let people = seen.decision.people.into_iter().map(|person| PersonJson {
+        id: person.person,
+        invited: person.invited,
+        score: person.score,
+        reasons: person.reasons,
     });
     Ok(HttpResponse::Ok().json(DecisionJson {
         epoch: seen.epoch,
