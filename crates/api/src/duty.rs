@@ -160,7 +160,7 @@ impl From<RosterJson> for Roster {
     security(("bearer" = [])),
     responses((status = 200, body = RosterJson), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/api/v1/teams/{id}/roster")]
-async fn roster(
+async fn read_roster(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
     team: web::Path<String>,

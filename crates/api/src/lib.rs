@@ -80,7 +80,7 @@ operations!(
     duty::enter_leave,
     duty::leaves,
     duty::end_leave,
-    duty::roster,
+    duty::read_roster,
     duty::keep_roster,
     scan::sign,
     scan::badge,

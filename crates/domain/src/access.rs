@@ -593,18 +593,18 @@ mod tests {
     }
 
     /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 10]); 8] = [
-        (Role::Resident, [false, false, false, false, false, false, false, false, false, false]),
-        (Role::Volunteer, [false, false, false, false, false, false, false, false, false, false]),
-        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false]),
-        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true]),
-        (Role::Operator, [false, false, true, false, false, false, false, false, false, false]),
-        (Role::Department, [false, false, false, false, false, false, false, false, false, false]),
-        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true]),
-        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false]),
+    const MATRIX: [(Role, [bool; 11]); 8] = [
+        (Role::Resident, [false; 11]),
+        (Role::Volunteer, [false; 11]),
+        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false, false]),
+        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true, true]),
+        (Role::Operator, [false, false, true, false, false, false, false, false, false, false, false]),
+        (Role::Department, [false; 11]),
+        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true, false]),
+        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false, false]),
     ];
 
-    const ACTIONS: [Action; 10] = [
+    const ACTIONS: [Action; 11] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -615,6 +615,7 @@ mod tests {
         Action::ClaimDeduction,
         Action::ReadClaims,
         Action::DecideClaim,
+        Action::KeepRoster,
     ];
 
     #[test]
@@ -636,6 +637,19 @@ mod tests {
                 assert!(!allow(&resident(SOMEBODY), action, area(TOWNSHIP)));
             }
         }
+    }
+
+    #[test]
+    fn a_roster_is_kept_by_the_leader_and_by_a_dispatcher_over_all_that_the_team_serves() {
+        let serves = [area(GRID), area(SIBLING_GRID)];
+        let keeps = |actor: &Actor| keeps_roster(actor, TEAM, &serves);
+        assert!(keeps(&of_team(SOMEBODY, Role::GridLeader, TEAM)));
+        assert!(keeps(&with_role(Role::Dispatcher, VILLAGE)));
+        assert!(!keeps(&with_role(Role::Dispatcher, GRID)), "not over all of it");
+        assert!(!keeps(&with_role(Role::CountyAdmin, COUNTY)));
+        assert!(!keeps_roster(&with_role(Role::Dispatcher, COUNTY), TEAM, &[]), "a team that serves nothing");
+        assert!(!keeps(&volunteer(SOMEBODY)) && reads_roster(&volunteer(SOMEBODY), TEAM, &serves));
+        assert!(!reads_roster(&of_team(SOMEBODY, Role::Volunteer, NEXT_TEAM), TEAM, &serves));
     }
 
     #[test]

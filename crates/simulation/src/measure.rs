@@ -9,9 +9,9 @@ pub struct Figures {
     pub orders: usize,
     /// Orders that nobody ever accepted.
     pub left_over: usize,
-    /// Seconds to accept, in the middle.
+    /// Seconds to accept, in the middle of those that were.
     pub median_seconds: i64,
-    /// Seconds in which nine of ten were accepted.
+    /// Seconds in which nine of ten of those that were accepted at all were.
     pub p90_seconds: i64,
     /// Part of the orders that were accepted within their limit.
     pub on_time: f64,
@@ -33,8 +33,8 @@ impl Figures {
         Figures {
             orders,
             left_over: orders - accepted,
-            median_seconds: quantile(&times, 50),
-            p90_seconds: quantile(&times, 90),
+            median_seconds: quantile(&times[..accepted], 50),
+            p90_seconds: quantile(&times[..accepted], 90),
             on_time: on_time as f64 / orders.max(1) as f64,
             gini: gini(&run.shares),
             offers_per_accept: run.offers as f64 / accepted.max(1) as f64,

@@ -4,6 +4,7 @@ mod audit;
 mod configuration;
 mod demo;
 mod running;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +56,21 @@ enum Command {
         #[arg(long, default_value = "http://127.0.0.1:8080/readyz")]
         url: String,
     },
+    /// Run the default county in memory: our policy of dispatching against simpler ones; prints a table (Markdown).
+    Simulate {
+        /// Days of demand: 1 for a day, 30 for a month.
+        #[arg(long, default_value_t = 30)]
+        days: usize,
+        /// How many seeds, from 1 on; the same seeds give the same figures.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// Threads; the figures do not depend on it.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Write the picture (SVG) here too.
+        #[arg(long)]
+        svg: Option<PathBuf>,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
@@ -85,6 +101,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Openapi { check } => openapi(check),
+        Command::Simulate { days, seeds, threads, svg } => {
+            simulate::run(days, seeds, threads, svg.as_deref())
+        }
         command => running::on_runtime(run(command)),
     };
     match done {
@@ -105,7 +124,7 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Healthcheck { url } => healthcheck(&url).await,
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
-        Command::Keys | Command::Openapi { .. } => Ok(()),
+        Command::Keys | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }
 }
 

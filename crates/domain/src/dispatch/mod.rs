@@ -197,9 +197,11 @@ pub struct Decision {
 /// Asking goes on elsewhere after this many were told of an order in one team.
 const TOLD_BEFORE_MOVING_ON: i64 = 18;
 /// At most so many are told of one order; then a person has to look at it.
-const TOLD_AT_MOST: usize = 60;
+const TOLD_AT_MOST: usize = 14;
 /// As [`TOLD_AT_MOST`] where one is asked at a time.
-const NAMED_AT_MOST: usize = 20;
+const NAMED_AT_MOST: usize = 8;
+/// Fewer people than this who could be asked are few: they are asked in quicker turns, each for less long.
+const SCARCE: usize = 40;
 /// What a team is expected to take while nothing is known about it, in seconds.
 const TEAM_PRIOR_SECONDS: i64 = 3_600;
 /// Weight of a round of asking, of a step of distance, and the most that the expected time can weigh.
@@ -226,7 +228,7 @@ pub fn choose(question: &Question, teams: &[TeamFacts]) -> Decision {
         decision.people = people::ranked(question, team);
         decision.invited = decision.people.iter().filter(|one| one.invited).map(|one| one.person).collect();
         decision.volunteer = decision.invited.first().copied().filter(|_| named);
-        decision.patience_seconds = Some(patience_seconds(question));
+        decision.patience_seconds = Some(patience_seconds(question, teams, decision.invited.len()));
     }
     decision
 }
@@ -239,13 +241,22 @@ fn told_at_most(mode: AssignMode) -> usize {
 }
 
 /// How long the people who were told have before others are: a part of the limit, so that there are several tries in it.
-fn patience_seconds(question: &Question) -> i64 {
-    let (least, most) = match question.urgency {
-        Urgency::Urgent => (120, 180),
-        Urgency::Priority => (300, 600),
-        Urgency::Normal | Urgency::Complex => (900, 1_800),
-    };
-    (question.accept_within_seconds / 12).clamp(least, most)
+/// When nobody is left to be asked after them, they have all of it.
+fn patience_seconds(question: &Question, teams: &[TeamFacts], told_now: usize) -> i64 {
+    let able = teams.iter().filter(|team| refusal(question, team).is_none());
+    let left: usize = able.map(|team| people::free(question, team)).sum();
+    if left <= told_now || question.invited.len() + told_now >= told_at_most(question.mode) {
+        return question.accept_within_seconds;
+    }
+    match (question.mode, question.urgency) {
+        (AssignMode::WholeTeam, Urgency::Urgent) => 180,
+        (AssignMode::WholeTeam, Urgency::Priority) => 600,
+        (AssignMode::WholeTeam, _) if left < SCARCE => 1_200,
+        (AssignMode::WholeTeam, _) => 1_800,
+        (_, Urgency::Urgent) => 300,
+        (_, Urgency::Priority) => (question.accept_within_seconds / 3).min(1_200),
+        (_, _) => 1_800,
+    }
 }
 
 fn weigh(question: &Question, team: &TeamFacts) -> Candidate {

@@ -59,14 +59,16 @@ pub struct PersonCandidate {
     pub reasons: Vec<String>,
 }
 
-/// How many are told at once where the whole team may take it.
-const WAVE: usize = 6;
+/// One in so many of those who have the skill is told at once, where the whole team may take it: a small team tires
+/// sooner. At most [`WAVE`].
+const MEMBERS_PER_TOLD: usize = 12;
+const WAVE: usize = 3;
 /// As [`WAVE`], for an urgent order.
 const URGENT_WAVE: usize = 12;
 /// The next few after those who are told are kept in the decision, so that one sees who was close.
 const RUNNERS_UP: usize = 6;
 /// What a member is expected to take while nothing is known about him, in seconds.
-const PRIOR_SECONDS: i64 = 3 * 3_600;
+const PRIOR_SECONDS: i64 = 10 * 3_600;
 /// A message is rested from after this long, in seconds.
 const REST_SECONDS: i64 = 48 * 3_600;
 /// How much longer a message of this very moment makes the expected time, in per mille; it falls to nothing with rest.
@@ -74,7 +76,7 @@ const REST_WEIGHT: i64 = 4_000;
 /// How much longer each open order makes it, in per mille.
 const OPEN_WEIGHT: i64 = 1_000;
 /// How much longer each order that he has taken on so far makes it, in per mille.
-const FAIRNESS_WEIGHT: i64 = 900;
+const FAIRNESS_WEIGHT: i64 = 1_000;
 /// A second choice stands behind every first choice.
 const SECOND_CHOICE: i64 = 1_000_000_000_000;
 
@@ -122,7 +124,7 @@ pub(super) fn ranked(question: &Question, team: &TeamFacts) -> Vec<PersonCandida
     let wave = match (question.mode, question.urgency) {
         (AssignMode::Named | AssignMode::Rotation, _) => 1,
         (AssignMode::WholeTeam, Urgency::Urgent) => URGENT_WAVE,
-        (AssignMode::WholeTeam, _) => WAVE,
+        (AssignMode::WholeTeam, _) => (team.members.len() / MEMBERS_PER_TOLD).clamp(1, WAVE),
     };
     let mut free: Vec<(i64, &MemberFacts)> = team
         .members
