@@ -37,7 +37,7 @@ const BEGIN_TRIES: u32 = 24;
 pub struct StoreOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL a third of them is for
+    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL half of them are for
     /// transactions of several statements.
     pub max_connections: u32,
     /// Shown by PostgreSQL in its list of sessions.
@@ -156,7 +156,7 @@ impl Store {
             let pool = Database::connect(connect).await?;
             (Pool(Kind::Sqlite(pool.clone())), pool)
         } else {
-            let beginning = (options.max_connections / 3).max(1);
+            let beginning = (options.max_connections / 2).max(1);
             let lanes = options.max_connections.saturating_sub(beginning);
             let lanes = Lanes::open(postgres_options(options)?, lanes).await?;
             let mut connect = connect_options(options, beginning);

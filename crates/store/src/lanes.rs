@@ -10,14 +10,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
 use sea_query_sqlx::SqlxValues;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{Connection, Executor, Postgres};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// How long a job may wait for a lane, and a lane for a new connection.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -31,21 +31,47 @@ type Job = Box<dyn for<'c> FnOnce(Result<&'c mut PgConnection, sqlx::Error>) -> 
 
 /// The lanes. Cheap to clone; they end when the last clone is gone.
 #[derive(Clone, Debug)]
-pub(crate) struct Lanes {
-    jobs: mpsc::Sender<Job>,
+pub(crate) struct Lanes(Arc<Shared>);
+
+/// Who is free. The lane that was used last is used next, so that few connections do most of the work and stay warm.
+#[derive(Debug)]
+struct Shared {
+    idle: Mutex<Vec<Lane>>,
+    /// A permit an idle lane.
+    free: Semaphore,
+}
+
+/// The way to a lane.
+type Lane = mpsc::Sender<Order>;
+
+/// A job, with the way to the lane itself: it says that it is free by giving that back.
+struct Order {
+    job: Job,
+    lane: Lane,
+}
+
+impl Shared {
+    fn give_back(&self, lane: Lane) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        self.free.add_permits(1);
+    }
+
+    fn take(&self) -> Option<Lane> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
 }
 
 impl Lanes {
     /// Opens so many, on the current tokio runtime; the first connection is made at once, to see that one can be.
     pub(crate) async fn open(options: PgConnectOptions, lanes: u32) -> Result<Lanes, DbErr> {
-        let first = connect(&options).await.map_err(failed)?;
-        let (jobs, waiting) = mpsc::channel(1);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let mut first = Some((first, Instant::now()));
+        let mut first = Some((connect(&options).await.map_err(failed)?, Instant::now()));
+        let shared = Arc::new(Shared { idle: Mutex::default(), free: Semaphore::new(0) });
         for _ in 0..lanes.max(1) {
-            tokio::spawn(run_lane(waiting.clone(), options.clone(), first.take()));
+            let (lane, orders) = mpsc::channel(1);
+            tokio::spawn(run_lane(Arc::downgrade(&shared), orders, options.clone(), first.take()));
+            shared.give_back(lane);
         }
-        Ok(Lanes { jobs })
+        Ok(Lanes(shared))
     }
 
     /// Runs a piece of work on a connection of its own for that time.
@@ -67,30 +93,36 @@ impl Lanes {
                 fit
             })
         });
-        let place = tokio::time::timeout(PATIENCE, self.jobs.reserve()).await;
-        let place = place.map_err(|_| failed(sqlx::Error::PoolTimedOut))?;
-        place.map_err(|_| failed(sqlx::Error::PoolClosed))?.send(job);
+        let closed = || failed(sqlx::Error::PoolClosed);
+        let permit = tokio::time::timeout(PATIENCE, self.0.free.acquire()).await;
+        permit.map_err(|_| failed(sqlx::Error::PoolTimedOut))?.map_err(|_| closed())?.forget();
+        let lane = self.0.take().ok_or_else(closed)?;
+        // Room for one, and nobody else has the way to this lane: it is taken at once.
+        lane.clone().try_send(Order { job, lane }).map_err(|_| closed())?;
         answer.await.map_err(|_| failed(sqlx::Error::WorkerCrashed))?.map_err(failed)
     }
 }
 
 async fn run_lane(
-    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    shared: Weak<Shared>,
+    mut orders: mpsc::Receiver<Order>,
     options: PgConnectOptions,
     mut held: Option<(PgConnection, Instant)>,
 ) {
-    loop {
-        let job = jobs.lock().await.recv().await;
-        let Some(job) = job else { break };
-        let mut connection = match trusted(held.take(), &options).await {
-            Ok(connection) => connection,
+    while let Some(Order { job, lane }) = orders.recv().await {
+        match trusted(held.take(), &options).await {
+            Ok(mut connection) => {
+                if job(Ok(&mut connection)).await {
+                    held = Some((connection, Instant::now()));
+                }
+            }
             Err(error) => {
                 job(Err(error)).await;
-                continue;
             }
-        };
-        if job(Ok(&mut connection)).await {
-            held = Some((connection, Instant::now()));
+        }
+        match shared.upgrade() {
+            Some(shared) => shared.give_back(lane),
+            None => break,
         }
     }
     if let Some((connection, _)) = held
