@@ -109,6 +109,10 @@ enum Target {
     Deduction,
     /// The worker's appeal against that.
     Appeal,
+    /// A leave of the worker's, years ahead.
+    Leave,
+    /// The team of the worker.
+    Team,
 }
 
 /// How an operation is tried: on what, and with which good body.
@@ -124,7 +128,7 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 /// The one place that has to learn of a new operation.
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
-    use Target::{Appeal, Claim, Deduction, Entry, None as Nowhere, Order, Post};
+    use Target::{Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, Team};
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
     let trial = match operation {
@@ -180,6 +184,13 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/reject" => on(Post(Agreed), reason),
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
+        }
+        "POST /api/v1/me/leave" => on(Nowhere, |_| leave()),
+        "GET /api/v1/me/leave" => on(Nowhere, nothing),
+        "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
+        "GET /api/v1/teams/{id}/roster" => on(Team, nothing),
+        "PUT /api/v1/teams/{id}/roster" => {
+            on(Team, |_| json!({ "openOrdersAtMost": 50, "shifts": [] }))
         }
         "GET /api/v1/score/entries/{id}/why" => on(Entry, nothing),
         "POST /api/v1/score/entries/{id}/reverse" => on(Entry, reason),
@@ -354,6 +365,8 @@ impl World {
             Target::Claim => (None, self.made_claim()),
             Target::Deduction => (None, self.deduction()),
             Target::Appeal => (None, self.appeal()),
+            Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &leave()), "id")),
+            Target::Team => (None, self.team.clone()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -433,6 +446,11 @@ fn log_in_everybody(base: &str, accounts: &Accounts) -> BTreeMap<Who, Client> {
         (Who::Admin, log_in(accounts.one("county_admin"))),
         (Who::Auditor, log_in(accounts.one("auditor"))),
     ])
+}
+
+/// A leave that keeps nobody from serving now.
+fn leave() -> Value {
+    json!({ "from": "2031-01-01T00:00:00Z", "to": "2031-01-02T00:00:00Z" })
 }
 
 /// SQL that makes a person a volunteer of the team of another grid.
