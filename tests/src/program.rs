@@ -171,12 +171,20 @@ fn start_listening(mut start: impl FnMut(u16) -> Process) -> Process {
     process
 }
 
+fn owned((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
+}
+
 fn address(port: u16) -> String {
     format!("{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
+fn accounts_file(data: &Path) -> PathBuf {
+    data.join("demo-accounts.json")
+}
+
 fn read_accounts(data: &Path) -> Accounts {
-    let path = data.join("demo-accounts.json");
+    let path = accounts_file(data);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Accounts::read(&text)
 }
@@ -187,6 +195,7 @@ pub struct Demo {
     // Dropped in this order: first the process, then its directory.
     process: Process,
     accounts: Accounts,
+    accounts_file: PathBuf,
     home: Home,
 }
 
@@ -197,15 +206,25 @@ impl Demo {
     /// When the program is not built, or does not get ready.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`).
+    ///
+    /// # Panics
+    /// When the program is not built, or does not get ready.
+    #[must_use]
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> = settings.iter().map(owned).collect();
         let home = Home::new("demo");
         let data = home.path().join("data");
         let process = start_listening(|port| {
             let words = ["demo", "--data-dir", &data.display().to_string(), "--listen", &address(port)];
             let base = Some(format!("http://{}", address(port)));
-            Process::start(words.map(str::to_owned).to_vec(), Vec::new(), home.path().join("log"), base)
+            Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
         });
-        let accounts = read_accounts(&data);
-        Self { process, accounts, home }
+        let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
+        Self { process, accounts, accounts_file, home }
     }
 
     /// Where it keeps its database and its keys.
@@ -232,10 +251,64 @@ impl Demo {
         &self.accounts
     }
 
+    /// The file that says so.
+    #[must_use]
+    pub fn accounts_file(&self) -> &Path {
+        &self.accounts_file
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
+    }
+
+    /// Runs one statement in its database by a process of its own and returns what it answers: a row a line, `|`
+    /// between columns. Python brings SQLite with it, so that nothing more has to be installed.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    #[must_use]
+    pub fn sql(&self, statement: &str) -> String {
+        const RUN: &str = "import sqlite3, sys\n\
+            with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
+            for row in database.execute(sys.argv[2]): print('|'.join(map(str, row)))";
+        let database = self.data().join("xingfuma.db");
+        let output = Command::new("python3")
+            .args(["-c", RUN])
+            .arg(database)
+            .arg(statement)
+            .output()
+            .expect("python3 runs");
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Runs `xingfuma audit …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let data = self.home.path().join("data").display().to_string();
+        run(&[&["audit"], words, &["--data-dir", &data]].concat(), &[])
+    }
+}
+
+/// What a command of the program said, and whether it ended well.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// It ended with 0.
+    pub success: bool,
+    /// What it printed.
+    pub printed: String,
+    /// What it complained about.
+    pub complained: String,
+}
+
+fn run(words: &[&str], settings: &[(String, String)]) -> Told {
+    let output = command(words, settings).output().expect("the program runs");
+    Told {
+        success: output.status.success(),
+        printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+        complained: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
@@ -263,6 +336,16 @@ impl Fleet {
     /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
     #[must_use]
     pub fn start(servers: usize, workers: usize) -> Self {
+        // One account of a test does what a hundred residents do in an hour.
+        Self::start_with(servers, workers, &[("XINGFUMA_LIMITS__FACTOR", "100000")])
+    }
+
+    /// As [`Fleet::start`], with settings of its own (`XINGFUMA_…`), limits among them.
+    ///
+    /// # Panics
+    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
+    #[must_use]
+    pub fn start_with(servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
         let (postgres, redis, home) = (Postgres::start(), Redis::start(), Home::new("fleet"));
         let mut settings = vec![
             ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
@@ -272,6 +355,7 @@ impl Fleet {
         fill_in(&data, &settings);
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
         settings.extend(read_keys(&data));
+        settings.extend(more.iter().map(owned));
         let accounts = read_accounts(&data);
         let mut fleet =
             Self { servers: Vec::new(), workers: Vec::new(), redis, postgres, accounts, settings, home };
@@ -333,6 +417,15 @@ impl Fleet {
         &self.accounts
     }
 
+    /// Runs `xingfuma audit …` on its ledger, with a file of daily roots in its home, while it goes on.
+    #[must_use]
+    pub fn audit(&self, words: &[&str]) -> Told {
+        let mut settings = self.settings.clone();
+        let roots = self.home.path().join("roots.jsonl").display().to_string();
+        settings.push(("XINGFUMA_AUDIT__ROOTS".to_owned(), roots));
+        run(&[&["audit"], words].concat(), &settings)
+    }
+
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
     ///
     /// # Panics
@@ -345,12 +438,8 @@ impl Fleet {
 
 /// Fills the demo's county into the database; writes the accounts and the keys into `data`.
 fn fill_in(data: &Path, settings: &[(String, String)]) {
-    let output = command(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings)
-        .output()
-        .expect("the program runs");
-    let (told, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "demo --seed-only: {}\n{told}\n{complained}", output.status);
+    let told = run(&["demo", "--seed-only", "--data-dir", &data.display().to_string()], settings);
+    assert!(told.success, "demo --seed-only: {told:?}");
 }
 
 /// The keys under which the county was sealed, a `NAME=value` a line.

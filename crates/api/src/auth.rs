@@ -8,6 +8,7 @@ use xingfuma_app::log_in::LoggedIn as Opened;
 use xingfuma_domain::access::Grant;
 
 use crate::State;
+use crate::address::CalledFrom;
 use crate::extract::{Body, LoggedIn};
 use crate::me::MeJson;
 use crate::problem::{Problem, ProblemBody};
@@ -101,7 +102,12 @@ fn session(state: &State, opened: Opened) -> Result<HttpResponse, Problem> {
         (status = 401, body = ProblemBody, description = "bad_code, high_risk_user"),
         (status = 429, body = ProblemBody), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/wechat")]
-async fn log_in_wechat(state: web::Data<State>, body: Body<CodeRequest>) -> Result<HttpResponse, Problem> {
+async fn log_in_wechat(
+    state: web::Data<State>,
+    CalledFrom(from): CalledFrom,
+    body: Body<CodeRequest>,
+) -> Result<HttpResponse, Problem> {
+    state.app.count_log_in(from).await?;
     let app = state.app.clone();
     let opened = state.app.run(async move { app.log_in_wechat(&body.read.code).await }).await?;
     session(&state, opened)
@@ -111,7 +117,8 @@ async fn log_in_wechat(state: web::Data<State>, body: Body<CodeRequest>) -> Resu
 #[utoipa::path(post, path = "/api/v1/auth/wechat/phone", tag = "auth", request_body = CodeRequest,
     security(("bearer" = [])),
     responses((status = 200, body = MeJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
-        (status = 409, body = ProblemBody, description = "phone_taken"), (status = 503, body = ProblemBody)))]
+        (status = 409, body = ProblemBody, description = "phone_taken"),
+        (status = 429, body = ProblemBody, description = "too_many_requests"), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/wechat/phone")]
 async fn bind_phone(
     state: web::Data<State>,
@@ -126,12 +133,15 @@ async fn bind_phone(
 /// Log staff in.
 #[utoipa::path(post, path = "/api/v1/auth/password", tag = "auth", request_body = PasswordRequest,
     responses((status = 200, body = SessionJson), (status = 400, body = ProblemBody),
-        (status = 401, body = ProblemBody, description = "bad_credentials"), (status = 503, body = ProblemBody)))]
+        (status = 401, body = ProblemBody, description = "bad_credentials"),
+        (status = 429, body = ProblemBody, description = "too_many_requests"), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/password")]
 async fn log_in_password(
     state: web::Data<State>,
+    CalledFrom(from): CalledFrom,
     body: Body<PasswordRequest>,
 ) -> Result<HttpResponse, Problem> {
+    state.app.count_log_in(from).await?;
     let app = state.app.clone();
     let work = async move { app.log_in_password(&body.read.username, &body.read.password).await };
     let opened = state.app.run(work).await?;

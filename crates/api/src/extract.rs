@@ -71,6 +71,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
                 .to_vec();
             // Nothing at all means an empty object: `{}` of a command that takes none.
             let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+            // serde would read an array, too, as the fields in their order.
+            if text.trim_ascii_start().first() == Some(&b'[') {
+                return Err(
+                    Problem::new(400, "malformed_json").with_detail("an object is expected, not an array")
+                );
+            }
             let read = serde_json::from_slice(text)
                 .map_err(|error| Problem::new(400, "malformed_json").with_detail(where_it_fails(&error)))?;
             Ok(Body { read, bytes })

@@ -3,18 +3,25 @@
 //! One small file an endpoint group. Every handler is named once, in `operations!`: that list both serves it and puts
 //! it into the specification, so that no served route can be missing there.
 
+use std::sync::Arc;
+
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware};
+use ipnet::IpNet;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
+mod address;
 pub mod auth;
 mod board;
+mod claims;
+mod duty;
 mod extract;
 mod me;
 mod order_json;
 pub mod orders;
+mod own_data;
 mod problem;
 mod request_id;
 mod room;
@@ -23,6 +30,7 @@ mod score;
 mod showcase;
 mod token;
 
+pub use address::address;
 pub use token::Tokens;
 
 /// What every handler works with.
@@ -32,6 +40,8 @@ pub struct State {
     pub app: App,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 macro_rules! operations {
@@ -65,6 +75,13 @@ operations!(
     me::inbox,
     me::mark_inbox_read,
     me::passbook,
+    own_data::export,
+    own_data::erase,
+    duty::enter_leave,
+    duty::leaves,
+    duty::end_leave,
+    duty::read_roster,
+    duty::keep_roster,
     scan::sign,
     scan::badge,
     scan::categories,
@@ -99,6 +116,13 @@ operations!(
     score::rules,
     score::why,
     score::reverse,
+    claims::make,
+    claims::list,
+    claims::one,
+    claims::decide,
+    claims::make_appeal,
+    claims::appeals,
+    claims::decide_appeal,
     room::livez,
     room::readyz,
     room::metrics,
@@ -125,17 +149,23 @@ pub fn document() -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
-/// Serves the API on an address until it is stopped.
+/// Serves the API on an address until it is stopped, and beside it what `pages` adds.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(state: State, listen: &str, workers: usize) -> std::io::Result<Server> {
+pub fn serve(
+    state: State,
+    listen: &str,
+    workers: usize,
+    pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
     let shared = web::Data::new(state);
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(shared.clone())
             .wrap(middleware::from_fn(request_id::finish))
             .configure(serve_operations)
+            .configure(&pages)
             .service(SwaggerUi::new("/docs/{_:.*}").url("/api/v1/openapi.json", Document::openapi()))
             .default_service(web::to(problem::nothing_here))
     });

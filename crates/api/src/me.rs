@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use xingfuma_app::log_in::Me;
+use xingfuma_store::inbox::Message;
 
 use crate::State;
 use crate::auth::{RoleJson, roles};
@@ -47,7 +48,15 @@ async fn who_am_i(state: web::Data<State>, LoggedIn(caller): LoggedIn) -> Result
 #[serde(rename_all = "camelCase")]
 struct MessageJson {
     id: Uuid,
-    order_id: Uuid,
+    /// The order that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+    /// The claim that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_id: Option<Uuid>,
+    /// The appeal that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appeal_id: Option<Uuid>,
     #[schema(example = "accepted")]
     topic: String,
     /// Facts for the text.
@@ -56,6 +65,22 @@ struct MessageJson {
     created_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     read_at: Option<DateTime<Utc>>,
+}
+
+impl From<Message> for MessageJson {
+    fn from(message: Message) -> MessageJson {
+        let [claim, appeal] = ["claim_", "appeal_"].map(|word| message.topic.starts_with(word));
+        MessageJson {
+            id: message.id,
+            order_id: (!claim && !appeal).then_some(message.order_id),
+            claim_id: claim.then_some(message.order_id),
+            appeal_id: appeal.then_some(message.order_id),
+            topic: message.topic,
+            data: serde_json::from_str(&message.data).unwrap_or_default(),
+            created_at: message.created_at,
+            read_at: message.read_at,
+        }
+    }
 }
 
 /// Messages, newest first.
@@ -73,17 +98,7 @@ async fn inbox(
     let app = state.app.clone();
     let messages = state.app.run(async move { app.inbox(&caller, before, limit).await }).await?;
     let last = messages.last().map(|message| message.id);
-    let items = messages
-        .into_iter()
-        .map(|message| MessageJson {
-            id: message.id,
-            order_id: message.order_id,
-            topic: message.topic,
-            data: serde_json::from_str(&message.data).unwrap_or_default(),
-            created_at: message.created_at,
-            read_at: message.read_at,
-        })
-        .collect();
+    let items = messages.into_iter().map(MessageJson::from).collect();
     Ok(HttpResponse::Ok().json(Items::page(items, limit, last)))
 }
 
@@ -133,6 +148,11 @@ struct LineJson {
     rule_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<Uuid>,
+    /// The claim that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_id: Option<Uuid>,
+    /// 手工录入: typed in by hand, as a claim is, and decided by a second person.
+    hand_made: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -171,6 +191,8 @@ async fn passbook(
         .map(|line| LineJson {
             rule_name: rules.version(&line.rule_code, line.rule_version).map(|rule| rule.name.clone()),
             order_id: (line.source_type == "order").then_some(line.source_id),
+            claim_id: (line.source_type == "claim").then_some(line.source_id),
+            hand_made: line.source_type == "claim",
             id: line.id,
             at: line.at,
             points: line.points,

@@ -15,6 +15,7 @@ use xingfuma_domain::order::{Channel, Status};
 use xingfuma_store::orders::{Filter, Part};
 
 use crate::State;
+use crate::address::CalledFrom;
 use crate::extract::{Body, Items, LoggedIn, Page, id, if_match, keyed, query, required_key, respond};
 use crate::order_json::{EventJson, OrderJson, event};
 use crate::problem::{Problem, ProblemBody};
@@ -95,17 +96,19 @@ impl From<PlaceBody> for PlaceRequest {
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody, description = "forbidden"),
         (status = 413, body = ProblemBody),
         (status = 422, body = ProblemBody, description = "invalid_fields, idempotency_key_reused"),
+        (status = 429, body = ProblemBody, description = "too_many_requests, with Retry-After"),
         (status = 503, body = ProblemBody)))]
 #[post("/api/v1/orders")]
 async fn place(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    CalledFrom(from): CalledFrom,
     request: HttpRequest,
     body: Body<PlaceBody>,
 ) -> Result<HttpResponse, Problem> {
     let keyed = required_key(&state, &caller, &request, &body.bytes)?;
     let app = state.app.clone();
-    let work = async move { app.place(&caller, body.read.into(), keyed, render(201)).await };
+    let work = async move { app.place(&caller, from, body.read.into(), keyed, render(201)).await };
     Ok(respond(state.app.run(work).await?))
 }
 
@@ -227,14 +230,32 @@ struct CandidateJson {
 }
 
 #[derive(Serialize, ToSchema)]
+struct PersonJson {
+    id: Uuid,
+    /// He was told.
+    invited: bool,
+    /// Lower is better.
+    score: i64,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DecisionJson {
     epoch: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     chosen: Option<Uuid>,
+    /// The one who is named; only he may take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volunteer: Option<Uuid>,
     by_hand: bool,
     decided_at: DateTime<Utc>,
+    /// After how many seconds without an answer others are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patience_seconds: Option<i64>,
     candidates: Vec<CandidateJson>,
+    /// People of the chosen team: those who were told, and the next few after them.
+    people: Vec<PersonJson>,
     shortfalls: Vec<String>,
 }
 
@@ -257,12 +278,21 @@ async fn decision(
         score: candidate.score,
         reasons: candidate.reasons,
     });
+    let people = seen.decision.people.into_iter().map(|person| PersonJson {
+        id: person.person,
+        invited: person.invited,
+        score: person.score,
+        reasons: person.reasons,
+    });
     Ok(HttpResponse::Ok().json(DecisionJson {
         epoch: seen.epoch,
         chosen: seen.decision.chosen,
+        volunteer: seen.decision.volunteer,
         by_hand: seen.by_hand,
         decided_at: seen.decided_at,
+        patience_seconds: seen.decision.patience_seconds,
         candidates: candidates.collect(),
+        people: people.collect(),
         shortfalls: seen.decision.shortfalls,
     }))
 }
@@ -290,7 +320,7 @@ struct RevealedJson {
     request_body = ReasonBody, security(("bearer" = [])),
     responses((status = 200, body = RevealedJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 410, body = ProblemBody),
-        (status = 422, body = ProblemBody)))]
+        (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 #[post("/api/v1/orders/{id}/contact")]
 async fn contact(
     state: web::Data<State>,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use xingfuma_app::{AppError, FieldFault};
 use xingfuma_domain::order::Refusal;
+use xingfuma_store::StoreError;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -117,6 +118,7 @@ impl From<AppError> for Problem {
             AppError::NotFound => Problem::new(404, "not_found"),
             AppError::Gone(what) => Problem::new(410, if what == "sign" { "sign_revoked" } else { "gone" }),
             AppError::Forbidden => Problem::new(403, "forbidden"),
+            AppError::NotAllowed(code) => Problem::new(403, code),
             AppError::Invalid(errors) => Problem { errors, ..Problem::new(422, "invalid_fields") },
             AppError::Refused(refusal) => of_refusal(&refusal),
             AppError::Conflict(code) => Problem::new(409, code),
@@ -128,6 +130,8 @@ impl From<AppError> for Problem {
             AppError::Unavailable(what) => {
                 Problem { retry_after: Some(2), ..Problem::new(503, "unavailable").with_detail(what) }
             }
+            AppError::Store(StoreError::Overdrawn) => Problem::new(409, "insufficient_points"),
+            AppError::Store(StoreError::Overflow) => Problem::new(409, "amount_too_large"),
             AppError::Store(error) => {
                 tracing::warn!(%error, "the database did not do what was asked");
                 Problem { retry_after: Some(2), ..Problem::new(503, "unavailable") }
@@ -160,6 +164,7 @@ fn of_refusal(refusal: &Refusal) -> Problem {
             ..Problem::new(429, "too_many_requests").with_detail(retry_at.to_rfc3339())
         },
         Refusal::TopLevel => Problem::new(409, "top_level"),
+        Refusal::Full { at_most } => Problem::new(409, "open_orders_full").with_detail(at_most.to_string()),
         Refusal::OutOfRange { field } => Problem {
             errors: vec![FieldFault { field, code: "out_of_range" }],
             ..Problem::new(422, "invalid_fields")
@@ -205,7 +210,19 @@ fn title(code: &str, english: bool) -> &'static str {
         "already_featured" => ("已是精选", "Featured already"),
         "already_answered" => ("该积分记录已冲正", "The entry was answered already"),
         "not_reversible" => ("该积分记录不能冲正", "The entry cannot be reversed"),
+        "open_orders" => ("还有未办结的服务单", "Orders are under way; end them first"),
+        "own_decision" => ("不能审定与本人有关的事项", "Nobody decides a matter of his own"),
+        "claim_not_pending" => ("该申报已审定", "The claim is decided already"),
+        "rule_not_in_force" => ("该规则当时未生效", "The rule was not in force then"),
+        "not_appealable" => ("该记录不是扣分，不能申诉", "This entry is no deduction"),
+        "appeal_too_late" => ("已超过申诉期限（7天）", "The seven days for an appeal are over"),
+        "already_appealed" => ("该扣分已申诉过", "There was an appeal against it already"),
+        "appeal_not_pending" => ("该申诉已有结论", "The appeal is decided already"),
+        "insufficient_points" => ("可用积分不足", "Not enough points"),
+        "amount_too_large" => ("数额过大", "The amount is too large"),
         "phone_taken" => ("该手机号已被他人绑定", "Somebody else has this phone"),
+        "open_orders_full" => ("手上的服务单已满，请先办结", "As many open orders as one may hold"),
+        "too_many_leaves" => ("请假条数已达上限", "Too many leaves ahead"),
         "busy" => ("操作繁忙，请重试", "Busy; try again"),
         _ => ("出错了，请稍后再试", "Something went wrong"),
     };

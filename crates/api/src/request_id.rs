@@ -41,6 +41,12 @@ pub(crate) async fn finish(
     };
     set("x-request-id", &id);
     set("x-content-type-options", "nosniff");
+    set("x-frame-options", "DENY");
+    set("referrer-policy", "no-referrer");
+    // Nobody's orders lie in the cache of a shared phone or of a proxy.
+    if !headers.contains_key("cache-control") && route.starts_with("/api/") {
+        headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+    }
     let status = response.status().as_u16();
     if let Some(state) = state {
         state.app.metrics.count_request(&method, status);

@@ -7,6 +7,7 @@ use xingfuma_app::directory::Category;
 use xingfuma_domain::order::Kind;
 
 use crate::State;
+use crate::address::CalledFrom;
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Serialize, ToSchema)]
@@ -58,9 +59,15 @@ struct SignJson {
 /// The sign of a grid: all that the scan page needs.
 #[utoipa::path(get, path = "/api/v1/signs/{code}", tag = "scan", params(("code" = String, Path, description = "in any case")),
     responses((status = 200, body = SignJson), (status = 404, body = ProblemBody),
-        (status = 410, body = ProblemBody, description = "sign_revoked")))]
+        (status = 410, body = ProblemBody, description = "sign_revoked"),
+        (status = 429, body = ProblemBody, description = "too_many_requests")))]
 #[get("/api/v1/signs/{code}")]
-async fn sign(state: web::Data<State>, code: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn sign(
+    state: web::Data<State>,
+    CalledFrom(from): CalledFrom,
+    code: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.app.count_lookup(from).await?;
     let directory = state.app.directory();
     let missing = || Problem::new(404, "not_found");
     let code = code.parse().map_err(|_| missing())?;
@@ -94,9 +101,15 @@ struct BadgeJson {
 
 /// A volunteer's badge: that he is one, in good standing, and no more.
 #[utoipa::path(get, path = "/api/v1/badges/{number}", tag = "scan", params(("number" = String, Path)),
-    responses((status = 200, body = BadgeJson), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = BadgeJson), (status = 404, body = ProblemBody),
+        (status = 429, body = ProblemBody, description = "too_many_requests")))]
 #[get("/api/v1/badges/{number}")]
-async fn badge(state: web::Data<State>, number: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn badge(
+    state: web::Data<State>,
+    CalledFrom(from): CalledFrom,
+    number: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.app.count_lookup(from).await?;
     let app = state.app.clone();
     let number = number.into_inner();
     let (number, row) = state.app.run(async move { app.badge(&number).await }).await?;

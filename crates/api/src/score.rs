@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_domain::scoring::{PostedTransaction, Rule};
+use xingfuma_domain::scoring::{PostedTransaction, Rule, SourceType};
 
 use crate::State;
 use crate::extract::{Body, LoggedIn, id, required_key, respond};
@@ -70,6 +70,8 @@ struct EntryJson {
     rule_version: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reverses: Option<Uuid>,
+    /// 手工录入: typed in by hand, as a claim is, and decided by a second person.
+    hand_made: bool,
 }
 
 impl From<&PostedTransaction> for EntryJson {
@@ -83,6 +85,7 @@ impl From<&PostedTransaction> for EntryJson {
             rule: posting.rule_code.clone(),
             rule_version: posting.rule_version,
             reverses: posting.reverses,
+            hand_made: posting.cause.source_type == SourceType::Claim,
         }
     }
 }
@@ -97,6 +100,8 @@ struct WhyJson {
     inputs: serde_json::Value,
     /// The number again, from these inputs and that version.
     recomputed: i64,
+    /// Whether that is the number of the entry.
+    agrees: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<Uuid>,
 }
@@ -119,6 +124,7 @@ async fn why(
         rule: RuleJson::from(&why.rule),
         inputs: serde_json::to_value(&why.posted.posting.inputs).unwrap_or_default(),
         recomputed: why.recomputed,
+        agrees: why.recomputed == why.posted.posting.points(),
         decided_by: why.posted.posting.decided_by,
     }))
 }

@@ -121,7 +121,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`AppError::Forbidden`], or [`AppError::Invalid`] without a reason;
-    /// [`AppError::Gone`] when the person was erased.
+    /// [`AppError::TooMany`] above the limit; [`AppError::Gone`] when the person was erased.
     pub async fn reveal_contact(&self, caller: &Caller, id: Uuid, reason: &str) -> Result<Contact, AppError> {
         let scope = Scope::of(&caller.actor);
         let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
@@ -133,6 +133,7 @@ impl App {
         let mut fields = Fields::default();
         let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
+        self.count_reveal(caller).await?;
         let wrapped = whole.requester_key.as_deref().ok_or(AppError::Gone("person"))?;
         let key = self.keys.data_key(order.placed.requester, wrapped)?;
         let private = open_private(&key, order.id, &whole.stored.private)?;

@@ -19,7 +19,7 @@ use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, people, writing};
 
 use crate::view::OrderSeen;
-use crate::{App, AppError, Caller, notify};
+use crate::{App, AppError, Caller, duty, notify};
 
 /// How often a command is decided again because somebody else changed the order meanwhile.
 const TRIES: u32 = 8;
@@ -234,6 +234,10 @@ impl App {
             }
             match self.carry_out(&ask, whole, &command, by, events).await {
                 Err(AppError::Store(StoreError::Conflict)) => {}
+                Err(AppError::Store(StoreError::Full)) => {
+                    let full = Refusal::Full { at_most: self.open_orders_at_most(&ask.caller) };
+                    return self.replay(ask.keyed.as_ref()).await?.ok_or(full.into());
+                }
                 Err(AppError::Store(StoreError::Twin)) => {
                     return self.replay(ask.keyed.as_ref()).await?.ok_or(AppError::Unavailable("twin"));
                 }
@@ -368,6 +372,8 @@ impl App {
             after.order.apply(record);
         }
         let scoring = self.bookings(&before.order, &after.order, &records).await?;
+        let answered = duty::answered(&before.order, &records, &self.context_at(at));
+        let at_most = self.at_most(&before.order, &records);
         let mut notifications = notify::of(&after.order, &records);
         notifications.extend(scoring.iter().filter_map(notify::of_deduction));
         Ok(Change {
@@ -376,6 +382,8 @@ impl App {
             records,
             decision: None,
             notifications,
+            answered,
+            at_most,
             scoring,
             answer: None,
             disclosure: None,

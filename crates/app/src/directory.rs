@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{TimeLimits, Urgency};
-use xingfuma_domain::dispatch::TeamKind;
+use xingfuma_domain::dispatch::{AssignMode, Roster, TeamKind};
 use xingfuma_domain::order::Kind;
 use xingfuma_domain::sign::SignCode;
 use xingfuma_store::directory::{CategoryRow, Rows, TeamRow};
@@ -26,6 +26,8 @@ pub struct Category {
     pub urgency: Urgency,
     /// The skill it asks for.
     pub skill: String,
+    /// How it is handed to a team.
+    pub assign: AssignMode,
     /// One has to arrive before completing.
     pub needs_arrival: bool,
     /// Photos are asked for.
@@ -58,6 +60,10 @@ pub struct Team {
     pub leader: Option<Uuid>,
     /// Active volunteers.
     pub volunteers: i64,
+    /// Who is on duty when, and how much one may hold.
+    pub roster: Roster,
+    /// What it covers.
+    pub areas: Vec<AreaCode>,
 }
 
 /// A sign.
@@ -106,14 +112,17 @@ impl Directory {
         for row in rows.areas {
             areas.insert(code(&row.code)?, AreaName { name: row.name, sample: row.sample });
         }
-        let mut teams = HashMap::with_capacity(rows.teams.len());
+        let mut teams: HashMap<Uuid, Team> = HashMap::with_capacity(rows.teams.len());
         for row in rows.teams {
             let id = row.id;
             teams.insert(id, team(row).ok_or_else(|| bad("team", &id.to_string()))?);
         }
         let mut coverage: HashMap<AreaCode, Vec<Uuid>> = HashMap::new();
-        for row in rows.coverage.into_iter().filter(|row| teams.contains_key(&row.team_id)) {
-            coverage.entry(code(&row.area_code)?).or_default().push(row.team_id);
+        for row in rows.coverage {
+            let Some(team) = teams.get_mut(&row.team_id) else { continue };
+            let area = code(&row.area_code)?;
+            team.areas.push(area);
+            coverage.entry(area).or_default().push(row.team_id);
         }
         let mut categories = Vec::with_capacity(rows.categories.len());
         for row in rows.categories {
@@ -203,6 +212,10 @@ fn team(row: TeamRow) -> Option<Team> {
         name: row.name,
         leader: row.leader_id,
         volunteers: row.volunteers,
+        roster: row
+            .roster
+            .map_or_else(|| Some(Roster::default()), |roster| serde_json::from_str(&roster).ok())?,
+        areas: Vec::new(),
     })
 }
 
@@ -214,6 +227,7 @@ fn category(row: CategoryRow) -> Option<Category> {
         code: row.code,
         name: row.name,
         skill: row.skill,
+        assign: named(&row.assign)?,
         needs_arrival: row.needs_arrival,
         needs_photo: row.needs_photo,
         limits,

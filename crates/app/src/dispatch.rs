@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access;
-use xingfuma_domain::dispatch::{Candidate, Decision, Question, TeamFacts, choose};
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::dispatch::{Candidate, Decision, History, MemberFacts, Question, TeamFacts, choose};
 use xingfuma_domain::order::{Assignment, Command, Hat, Order, State};
+use xingfuma_store::duty::{self, KnownRow};
 use xingfuma_store::orders::{self, StoredDecision, StoredOrder};
+use xingfuma_store::people;
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{due, people};
 
+use crate::directory::Team;
 use crate::text::{Fields, masked};
 use crate::{App, AppError, Caller};
 
@@ -46,43 +49,54 @@ impl App {
     /// Asks the policy and carries out its answer: an offer, or a place on the board with the reason.
     pub(crate) async fn dispatch_now(&self, stored: &StoredOrder, hat: Hat) -> Result<bool, AppError> {
         let order = &stored.order;
-        let question = question(order);
-        let facts = self.team_facts(order).await?;
+        let question = self.question(order);
+        let facts = self.team_facts(&question).await?;
         let decision = choose(&question, &facts);
         let command = match decision.chosen {
-            Some(team) => Command::Dispatch { to: Assignment { team, volunteer: None }, reason: None },
+            Some(team) => Command::Invite {
+                to: Assignment { team, volunteer: decision.volunteer },
+                invited: decision.invited.clone(),
+                patience_seconds: decision.patience_seconds.unwrap_or(question.accept_within_seconds),
+            },
             None => Command::DispatchFailed { reason: decision.shortfalls.join("；") },
         };
         let stored_decision = StoredDecision {
             epoch: order.epoch + i64::from(decision.chosen.is_some()),
             team: decision.chosen,
-            volunteer: None,
+            volunteer: decision.volunteer,
             decided_by: None,
-            decided_at: self.clock.now(),
+            decided_at: question.at,
             question: Some(as_json(&(&question, &facts))?),
             answer: as_json(&decision)?,
         };
         self.command_by_system(stored, hat, command, Some(stored_decision)).await
     }
 
-    async fn team_facts(&self, order: &Order) -> Result<Vec<TeamFacts>, AppError> {
+    fn question(&self, order: &Order) -> Question {
+        let mode = self.directory().category(&order.placed.category).map(|category| category.assign);
+        Question {
+            area: order.placed.area,
+            skill: order.placed.skill.clone(),
+            asked: order.refused.clone(),
+            invited: order.invited.clone(),
+            kind: order.placed.kind,
+            urgency: order.urgency(),
+            mode: mode.unwrap_or_default(),
+            requester: order.placed.requester,
+            at: self.clock.now(),
+            accept_within_seconds: order.limits().accept,
+        }
+    }
+
+    /// What the policy is to know, in one round trip: teams and rosters are in memory already.
+    async fn team_facts(&self, question: &Question) -> Result<Vec<TeamFacts>, AppError> {
         let directory = self.directory();
-        let covering = directory.teams_covering(order.placed.area);
+        let covering = directory.teams_covering(question.area);
+        let able = covering.iter().filter(|(team, _)| team.skills.contains(&question.skill));
+        let able: Vec<Uuid> = able.map(|(team, _)| team.id).collect();
         let ids: Vec<Uuid> = covering.iter().map(|(team, _)| team.id).collect();
-        let loads = due::open_orders_by_team(self.store.pool(), &ids).await?;
-        let load = |id| loads.iter().find(|(team, _)| *team == id).map_or(0, |(_, open)| *open);
-        Ok(covering
-            .into_iter()
-            .map(|(team, covers)| TeamFacts {
-                team: team.id,
-                name: team.name.clone(),
-                kind: team.kind,
-                covers,
-                skills: team.skills.clone(),
-                open_orders: load(team.id),
-                volunteers: team.volunteers,
-            })
-            .collect())
+        let known = duty::known(self.store.pool(), &ids, &able, &question.skill, question.at).await?;
+        Ok(covering.into_iter().map(|(team, covers)| facts(team, covers, &known, question.at)).collect())
     }
 
     pub(crate) async fn prepare_dispatch(
@@ -115,8 +129,12 @@ impl App {
         let name = self.directory().team(to.team).map(|team| team.name.clone()).unwrap_or_default();
         let candidate =
             Candidate { team: to.team, name, score: None, reasons: vec![format!("人工指定：{reason}")] };
-        let decision =
-            Decision { chosen: Some(to.team), candidates: vec![candidate], shortfalls: Vec::new() };
+        let decision = Decision {
+            chosen: Some(to.team),
+            volunteer: to.volunteer,
+            candidates: vec![candidate],
+            ..Decision::default()
+        };
         StoredDecision {
             epoch,
             team: Some(to.team),
@@ -126,6 +144,25 @@ impl App {
             question: None,
             answer: serde_json::to_string(&decision).unwrap_or_default(),
         }
+    }
+
+    /// Asks the policy again what it was asked for every decision of its own about an order; answers for each epoch
+    /// whether the answer is the stored one. A decision of an older policy, whose question cannot be read, is left out.
+    ///
+    /// # Errors
+    /// As [`App::decision`].
+    pub async fn replay_decisions(&self, caller: &Caller, order: Uuid) -> Result<Vec<(i64, bool)>, AppError> {
+        self.decision(caller, order).await?;
+        let rows = orders::decisions(self.store.pool(), order).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let (question, facts): (Question, Vec<TeamFacts>) =
+                    serde_json::from_str(row.question.as_deref()?).ok()?;
+                let stored: Decision = serde_json::from_str(&row.answer).ok()?;
+                Some((row.epoch, choose(&question, &facts) == stored))
+            })
+            .collect())
     }
 
     /// Why this team: for the leader, the dispatcher and those who watch over them.
@@ -152,8 +189,39 @@ impl App {
     }
 }
 
-fn question(order: &Order) -> Question {
-    Question { area: order.placed.area, skill: order.placed.skill.clone(), asked: order.asked.clone() }
+fn facts(team: &Team, covers: AreaCode, known: &[KnownRow], at: DateTime<Utc>) -> TeamFacts {
+    let history = |row: &KnownRow| History { accepts: row.accepts, waited_seconds: row.waited_seconds };
+    let mut of_team = known.iter().filter(|row| row.team_id == team.id);
+    let own = of_team.clone().find(|row| row.person_id.is_none());
+    let quiet = team.roster.is_quiet(at);
+    let mut members: Vec<MemberFacts> = of_team
+        .by_ref()
+        .filter_map(|row| {
+            let person = row.person_id?;
+            Some(MemberFacts {
+                person,
+                open_orders: row.open_orders,
+                full: row.open_orders >= team.roster.open_orders_at_most,
+                on_leave: row.on_leave != 0,
+                off_duty: !team.roster.is_on_duty(person, at),
+                quiet,
+                offered_at: row.offered_at,
+                history: history(row),
+            })
+        })
+        .collect();
+    members.sort_unstable_by_key(|one| one.person);
+    TeamFacts {
+        team: team.id,
+        name: team.name.clone(),
+        kind: team.kind,
+        covers,
+        skills: team.skills.clone(),
+        open_orders: own.map_or(0, |row| row.open_orders),
+        volunteers: team.volunteers,
+        history: own.map(history).unwrap_or_default(),
+        members,
+    }
 }
 
 fn as_json(value: &impl serde::Serialize) -> Result<String, AppError> {

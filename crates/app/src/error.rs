@@ -32,6 +32,9 @@ pub enum AppError {
     /// The caller may see it but not do this.
     #[error("not allowed")]
     Forbidden,
+    /// The caller may see it but not do this, for a reason of its own; with a stable code.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// Fields that are not as they should be.
     #[error("invalid fields")]
     Invalid(Vec<FieldFault>),

@@ -15,21 +15,27 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::RuleBook;
+use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
+pub mod audit;
 pub mod board;
+pub mod claim;
 pub mod clock;
 pub mod command;
 pub mod county;
 pub mod directory;
 pub mod dispatch;
+pub mod duty;
 pub mod error;
 pub mod filling;
 pub mod keys;
+pub mod limits;
 pub mod log_in;
 pub mod metrics;
 pub mod notify;
+pub mod own_data;
 pub mod passbook;
 pub mod place;
 pub mod privacy;
@@ -47,6 +53,7 @@ pub use error::{AppError, FieldFault};
 use clock::{Clock, Ids};
 use directory::Directory;
 use keys::{DataKey, Keys};
+use limits::Limits;
 use metrics::Metrics;
 
 /// What a program needs to be told about itself.
@@ -56,6 +63,10 @@ pub struct Settings {
     pub county: AreaCode,
     /// Where people reach it; plates carry `{public_url}/q/{sign}`.
     pub public_url: String,
+    /// The file that the ledger's daily roots are appended to; without it they stand in the log only.
+    pub roots: Option<std::path::PathBuf>,
+    /// How often somebody may do what.
+    pub limits: Limits,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -70,6 +81,8 @@ pub struct Parts {
     pub store: Store,
     /// The queue.
     pub queue: Arc<dyn DispatchQueue>,
+    /// Counts how often somebody did what.
+    pub limiter: Limiter,
     /// Hands hints to the queue without waiting for it.
     pub pusher: Pusher,
     /// Time.
@@ -114,6 +127,8 @@ pub struct Foundation {
     pub store: Store,
     /// The queue.
     pub queue: Arc<dyn DispatchQueue>,
+    /// Counts how often somebody did what.
+    pub limiter: Limiter,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -152,7 +167,7 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, clock, ids, keys, wechat } = foundation;
+        let Foundation { settings, store, queue, limiter, clock, ids, keys, wechat } = foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
@@ -170,6 +185,7 @@ impl App {
             settings,
             store,
             queue,
+            limiter,
             clock,
             ids,
             keys,

@@ -118,11 +118,12 @@ impl App {
     /// Binds the phone behind a code of `getPhoneNumber` to the caller.
     ///
     /// # Errors
-    /// As for a log-in; [`AppError::Conflict`] `phone_taken` when somebody else has it.
+    /// As for a log-in; [`AppError::TooMany`] above the limit; [`AppError::Conflict`] `phone_taken` when somebody else has it.
     pub async fn bind_phone(&self, caller: &Caller, code: &str) -> Result<Me, AppError> {
         if code.is_empty() || code.len() > CODE_LONGEST {
             return Err(AppError::LogInRefused("bad_code"));
         }
+        self.count_phone(caller).await?;
         let number = self.wechat.phone(code).await.map_err(|error| wechat_refusal(&error))?;
         let phone: xingfuma_domain::phone::Phone =
             number.parse().map_err(|_| AppError::Unavailable("wechat"))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus::{Encoder, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::{App, AppError};
 
@@ -15,6 +15,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     queue: IntGaugeVec,
     due: IntGaugeVec,
+    limits_shared: IntGauge,
     /// Commits of the placement writer.
     pub(crate) placement_batches: Arc<AtomicU64>,
 }
@@ -32,7 +33,14 @@ impl Default for Metrics {
             registry.register(Box::new(gauge.clone())).expect("registered once");
             gauge
         };
+        let limits_shared = IntGauge::new(
+            "xingfuma_limits_shared",
+            "1 while limits are counted by all processes together, 0 while this one counts alone.",
+        )
+        .expect("a good metric");
+        registry.register(Box::new(limits_shared.clone())).expect("registered once");
         Metrics {
+            limits_shared,
             orders: counter(
                 "xingfuma_order_commands_total",
                 "Commands done, by the status they led to.",
@@ -77,6 +85,7 @@ impl App {
             }
             Err(_) => set("out_of_reach", 1),
         }
+        self.metrics.limits_shared.set(i64::from(self.limiter.is_shared()));
         set("pushed", self.pusher.pushed());
         set("dropped", self.pusher.dropped());
         set("push_failed", self.pusher.failed());

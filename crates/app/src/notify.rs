@@ -70,7 +70,17 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
     let with_holder = |topic: &'static str| holder().map(|who| (who, topic));
     let village = || station(order, Level::Village);
     match &record.event {
-        Event::Dispatched { to, .. } => vec![(Audience::of(*to), "offered"), (requester(), "dispatched")],
+        Event::Dispatched { to, invited, .. } => {
+            let mut told: Vec<_> = invited.iter().map(|one| (Audience::Person(*one), "offered")).collect();
+            if told.is_empty() {
+                told.push((Audience::of(*to), "offered"));
+            }
+            // The resident hears that a team was found once, not each time that others are asked.
+            if invited.is_empty() || order.invited.len() <= invited.len() {
+                told.push((requester(), "dispatched"));
+            }
+            told
+        }
         Event::NoTeamLeft { level, .. } => {
             vec![(station(order, *level), "stuck"), (requester(), "still_seeking")]
         }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::scoring::{PostedTransaction, Rule, recompute, reversal};
-use xingfuma_store::ledger::{self, Balances, Booking, PassbookRow};
+use xingfuma_store::ledger::{self, Balances, Booked, Booking, PassbookRow};
 use xingfuma_store::{StoreError, idempotency, transact};
 
 use crate::command::{Keyed, Reply};
@@ -100,9 +100,8 @@ impl App {
         let booking = Booking::Posting { id, posting: Box::new(posting) };
         let written: Result<bool, StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
-                ledger::book(conn, &booking).await?;
                 // A second reversal at the same moment is left out by its cause; its answer is not kept either.
-                let ours = ledger::exists(conn, id).await?;
+                let ours = ledger::book(conn, &booking).await? == Booked::New;
                 if ours {
                     idempotency::keep(conn, answer.as_ref()).await?;
                 }

@@ -25,6 +25,7 @@ use xingfuma_store::{StoreError, placing, transact};
 use crate::command::{Keyed, Render, Reply};
 use crate::directory::Directory;
 use crate::keys::DataKey;
+use crate::limits::{Address, PlacementNames};
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
 use crate::text::{Fields, masked};
 use crate::{App, AppError, Caller};
@@ -90,6 +91,18 @@ struct Checked {
     caller_person: Option<ContactChecked>,
 }
 
+impl Checked {
+    /// What the placement is counted by.
+    fn names<'a>(&'a self, sign: Option<&'a str>) -> PlacementNames<'a> {
+        let caller_phone = self.caller_person.as_ref().and_then(|contact| contact.phone.as_ref());
+        PlacementNames {
+            by_operator: self.caller_person.is_some(),
+            phone: caller_phone.map(Phone::as_str).or(self.private.phone.as_deref()),
+            sign,
+        }
+    }
+}
+
 struct ContactChecked {
     name: Option<String>,
     phone: Option<Phone>,
@@ -107,10 +120,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Forbidden`] for an order on somebody's behalf by one who is no operator; [`AppError::Invalid`] with
-    /// every field that is not as it should be; [`AppError::KeyReused`] when the key was used for another body.
+    /// every field that is not as it should be; [`AppError::TooMany`] above a limit; [`AppError::KeyReused`] when the
+    /// key was used for another body.
     pub async fn place(
         &self,
         caller: &Caller,
+        from: Option<Address>,
         request: PlaceRequest,
         keyed: Keyed,
         render: Render,
@@ -127,6 +142,12 @@ impl App {
             // A second answer must not make a second person of a caller who gave no phone.
             return Ok(reply);
         }
+        let admission =
+            match self.count_placement(caller, from, &checked.names(request.sign.as_deref())).await {
+                Ok(admission) => admission,
+                // The same request again, because its answer was lost on the way, is not one more.
+                Err(refused) => return self.replay(Some(&keyed)).await?.ok_or(refused),
+            };
         let (change, reply) = self.prepare_placement(caller, checked, &keyed, &render).await?;
         let order = change.after.order.clone();
         if self.write(change).await? {
@@ -134,6 +155,7 @@ impl App {
             self.hint(&order);
             return Ok(reply);
         }
+        self.give_back(admission).await;
         self.replay(Some(&keyed)).await?.ok_or(AppError::Unavailable("twin"))
     }
 
@@ -233,6 +255,8 @@ impl App {
         let change = Change {
             after: stored,
             before_version: 0,
+            answered: Vec::new(),
+            at_most: None,
             records: vec![record],
             decision: None,
             notifications: Vec::new(),

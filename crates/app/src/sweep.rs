@@ -126,6 +126,12 @@ impl App {
                     tracing::warn!(%error, "old answers were not forgotten");
                 }
             }
+            // A day begins at 16:00 UTC; the first round after it takes the root, and the others find it taken.
+            if rounds % 300 == 2
+                && let Err(error) = self.take_daily_root().await
+            {
+                tracing::warn!(%error, "the ledger's daily root was not taken");
+            }
             rounds = rounds.wrapping_add(1);
             tokio::select! {
                 () = tokio::time::sleep(HOUSEKEEPING_EVERY / 10) => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
-use xingfuma_queue::Delivery;
+use xingfuma_queue::{Delivery, QueueError};
 use xingfuma_store::due;
 
 use crate::{App, AppError};
@@ -33,6 +33,18 @@ impl App {
         let claiming = self.claim_on(&consumer, stop.clone());
         let reclaiming = self.reclaim_on(&consumer, stop);
         tokio::join!(claiming, reclaiming);
+    }
+
+    /// One round by hand: takes what the queue has, waiting at most `wait` for the first hint, and handles it. Answers
+    /// how many hints that were.
+    ///
+    /// # Errors
+    /// When the queue gives none because it is out of reach. A hint that fails by itself stays pending.
+    pub async fn work_once(&self, consumer: &str, wait: Duration) -> Result<usize, QueueError> {
+        let deliveries = self.queue.claim(consumer, BATCH, wait).await?;
+        let hints = deliveries.len();
+        self.handle_all(deliveries).await;
+        Ok(hints)
     }
 
     async fn claim_on(&self, consumer: &str, mut stop: watch::Receiver<bool>) {

@@ -228,6 +228,16 @@ pub enum Action {
     ReverseEntry,
     /// See score entries of others.
     ReadEntries,
+    /// Keep the roster of a team that serves the area; its leader may too, see [`keeps_roster`].
+    KeepRoster,
+    /// Claim points for somebody else.
+    ClaimForOther,
+    /// Claim that points be taken from somebody.
+    ClaimDeduction,
+    /// See claims and appeals of others.
+    ReadClaims,
+    /// Decide claims and appeals in which one has no part.
+    DecideClaim,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -239,8 +249,23 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::ReverseEntry => &[Role::CountyAdmin],
         Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+        Action::KeepRoster => &[Role::Dispatcher],
+        Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
+        Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ReadClaims => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
+}
+
+/// Whether somebody may keep a team's roster: its leader, or a dispatcher over everything that the team serves.
+pub fn keeps_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
+    let over_all = !serves.is_empty() && serves.iter().all(|area| allow(actor, Action::KeepRoster, *area));
+    actor.leads(team) || over_all
+}
+
+/// Whether somebody may read a team's roster: who keeps it, and who serves in the team.
+pub fn reads_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
+    actor.serves_in(team) || keeps_roster(actor, team, serves)
 }
 
 #[cfg(test)]
@@ -568,24 +593,29 @@ mod tests {
     }
 
     /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 6]); 8] = [
-        (Role::Resident, [false, false, false, false, false, false]),
-        (Role::Volunteer, [false, false, false, false, false, false]),
-        (Role::GridLeader, [false, false, false, false, false, false]),
-        (Role::Dispatcher, [true, true, false, true, false, false]),
-        (Role::Operator, [false, false, true, false, false, false]),
-        (Role::Department, [false, false, false, false, false, false]),
-        (Role::CountyAdmin, [false, true, false, true, true, true]),
-        (Role::Auditor, [false, true, false, true, false, true]),
+    const MATRIX: [(Role, [bool; 11]); 8] = [
+        (Role::Resident, [false; 11]),
+        (Role::Volunteer, [false; 11]),
+        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false, false]),
+        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true, true]),
+        (Role::Operator, [false, false, true, false, false, false, false, false, false, false, false]),
+        (Role::Department, [false; 11]),
+        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true, false]),
+        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false, false]),
     ];
 
-    const ACTIONS: [Action; 6] = [
+    const ACTIONS: [Action; 11] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
         Action::ReadBoard,
         Action::ReverseEntry,
         Action::ReadEntries,
+        Action::ClaimForOther,
+        Action::ClaimDeduction,
+        Action::ReadClaims,
+        Action::DecideClaim,
+        Action::KeepRoster,
     ];
 
     #[test]
@@ -607,6 +637,19 @@ mod tests {
                 assert!(!allow(&resident(SOMEBODY), action, area(TOWNSHIP)));
             }
         }
+    }
+
+    #[test]
+    fn a_roster_is_kept_by_the_leader_and_by_a_dispatcher_over_all_that_the_team_serves() {
+        let serves = [area(GRID), area(SIBLING_GRID)];
+        let keeps = |actor: &Actor| keeps_roster(actor, TEAM, &serves);
+        assert!(keeps(&of_team(SOMEBODY, Role::GridLeader, TEAM)));
+        assert!(keeps(&with_role(Role::Dispatcher, VILLAGE)));
+        assert!(!keeps(&with_role(Role::Dispatcher, GRID)), "not over all of it");
+        assert!(!keeps(&with_role(Role::CountyAdmin, COUNTY)));
+        assert!(!keeps_roster(&with_role(Role::Dispatcher, COUNTY), TEAM, &[]), "a team that serves nothing");
+        assert!(!keeps(&volunteer(SOMEBODY)) && reads_roster(&volunteer(SOMEBODY), TEAM, &serves));
+        assert!(!reads_roster(&of_team(SOMEBODY, Role::Volunteer, NEXT_TEAM), TEAM, &serves));
     }
 
     #[test]

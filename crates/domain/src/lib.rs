@@ -5,13 +5,14 @@
 //! * [`dispatch`]: which team is offered an order, and why.
 //! * [`scoring`]: rules into ledger postings.
 //! * [`deadline`]: time limits in the Chinese working calendar.
-//! * [`access`]: who may do and see what.
+//! * [`access`]: who may do and see what; [`limit`]: how often.
 
 pub mod access;
 pub mod area;
 pub mod badge;
 pub mod deadline;
 pub mod dispatch;
+pub mod limit;
 pub mod masking;
 pub mod order;
 pub mod phone;

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, DbErr, ExecResult, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
@@ -197,15 +197,33 @@ impl Store {
         }
     }
 
+    /// A transaction that reads one state of the database, however long it reads, and keeps no writer waiting. Drop it,
+    /// or roll it back.
+    ///
+    /// # Errors
+    /// When the database refuses to begin.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let postgres = self.is_postgres();
+        let options = TransactionOptions {
+            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
+            access_mode: postgres.then_some(AccessMode::ReadOnly),
+            sqlite_transaction_mode: (!postgres).then_some(SqliteTransactionMode::Deferred),
+        };
+        Ok(self.beginning.begin_with_options(options).await?)
+    }
+
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         let mut tries = 0;
         loop {
-            let mut guard = BeginGuard(Some(&self.abandoned));
             let options = TransactionOptions {
                 sqlite_transaction_mode: (!self.is_postgres()).then_some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             };
-            let begun = self.beginning.begin_with_options(options).await;
+            let begin = std::pin::pin!(self.beginning.begin_with_options(options));
+            // Made after the future, so that it is dropped before it: by the time that the connection is back in the
+            // pool, it is known that one may be in a transaction.
+            let mut guard = BeginGuard(Some(&self.abandoned));
+            let begun = begin.await;
             guard.0 = None;
             match begun {
                 Ok(transaction) => return Ok(transaction),

@@ -44,6 +44,8 @@ pub struct TeamRow {
     pub leader_id: Option<Uuid>,
     /// Active volunteers.
     pub volunteers: i64,
+    /// Its roster, as JSON.
+    pub roster: Option<String>,
 }
 
 /// An area that a team covers.
@@ -148,9 +150,9 @@ pub async fn load(conn: &impl ConnectionTrait, county: AreaCode) -> Result<Optio
         areas: sql::all(conn, "SELECT code, name, sample FROM area WHERE county = $1 AND active", mine()).await?,
         teams: sql::all(
             conn,
-            "SELECT t.id, t.name, t.kind, t.skills, t.leader_id, coalesce(v.volunteers, 0) AS volunteers FROM team t \
+            "SELECT t.id, t.name, t.kind, t.skills, t.leader_id, coalesce(v.volunteers, 0) AS volunteers, r.roster FROM team t \
              LEFT JOIN (SELECT team_id, count(*) AS volunteers FROM volunteer WHERE status = 'active' \
-             GROUP BY team_id) v ON v.team_id = t.id WHERE t.county = $1 AND t.active",
+             GROUP BY team_id) v ON v.team_id = t.id LEFT JOIN team_roster r ON r.team_id = t.id WHERE t.county = $1 AND t.active",
             mine(),
         )
         .await?,

@@ -131,31 +131,6 @@ pub async fn fail(store: &Store, order: Uuid, reason: &str, at_most: i32) -> Res
     Ok(mark.is_some_and(|mark| mark.dead.is_some()))
 }
 
-/// Open orders by team, for the policy.
-///
-/// # Errors
-/// When the database fails.
-pub async fn open_orders_by_team(
-    conn: &impl ConnectionTrait,
-    teams: &[Uuid],
-) -> Result<Vec<(Uuid, i64)>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Load {
-        team_id: Uuid,
-        orders: i64,
-    }
-    if teams.is_empty() {
-        return Ok(Vec::new());
-    }
-    let text = format!(
-        "SELECT team_id, count(*) AS orders FROM due WHERE team_id IN ({}) GROUP BY team_id",
-        sql::list(1, teams.len())
-    );
-    let loads: Vec<Load> =
-        sql::all(conn, &text, teams.iter().map(|team| Value::from(*team)).collect()).await?;
-    Ok(loads.into_iter().map(|load| (load.team_id, load.orders)).collect())
-}
-
 /// A row of the board.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct BoardRow {

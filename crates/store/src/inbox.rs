@@ -6,6 +6,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
 use crate::lanes::Bound;
+use crate::orders::Notification;
 use crate::sql::{self, Rows};
 use crate::{Store, StoreError};
 
@@ -26,6 +27,35 @@ pub struct Waiting {
     pub data: String,
     /// When.
     pub created_at: DateTime<Utc>,
+}
+
+/// Writes down that people are to be told of something that is no order: its id stands in the place of the order's, and
+/// the topic says what it is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell(
+    conn: &impl ConnectionTrait,
+    about: Uuid,
+    county: AreaCode,
+    at: DateTime<Utc>,
+    notifications: &[Notification],
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(7);
+    for told in notifications {
+        rows.push([
+            about.into(),
+            0_i64.into(),
+            told.audience.clone().into(),
+            county.to_string().into(),
+            told.topic.into(),
+            told.data.clone().into(),
+            at.into(),
+        ]);
+    }
+    let into = "notification (order_id, seq, audience, county, topic, data, created_at)";
+    rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
+    Ok(())
 }
 
 /// Notifications that wait, oldest first.

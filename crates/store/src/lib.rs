@@ -7,15 +7,18 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod claims;
 pub mod connection;
 pub mod directory;
 pub mod due;
+pub mod duty;
 pub mod idempotency;
 pub mod inbox;
 mod lanes;
 pub mod ledger;
 pub mod migrations;
 pub mod orders;
+pub mod own_data;
 pub mod people;
 pub mod placing;
 pub mod posts;
@@ -34,9 +37,21 @@ pub enum StoreError {
     /// Somebody else changed the row first: the guarded update touched nothing.
     #[error("the row was changed by somebody else")]
     Conflict,
+    /// Somebody would hold more open orders than he may.
+    #[error("as many open orders as one person may hold")]
+    Full,
     /// The same idempotency key was stored by a twin.
     #[error("the same key was used at the same time")]
     Twin,
+    /// What is to be answered was answered already, and what depends on it must not be written.
+    #[error("it was answered already")]
+    Answered,
+    /// An account does not hold what is to be taken off it. The transaction is rolled back.
+    #[error("the account does not hold that much")]
+    Overdrawn,
+    /// A balance would leave the range of `i64`. The transaction is rolled back.
+    #[error("a balance is too large")]
+    Overflow,
     /// A row says something that this program cannot read.
     #[error("unreadable row: {0}")]
     Unreadable(String),

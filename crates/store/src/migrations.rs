@@ -27,27 +27,37 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Lists)]
+        vec![
+            Box::new(Step { name: "m0001_foundation", text: include_str!("../schema/0001_foundation.sql") }),
+            Box::new(Step { name: "m0003_duty", text: include_str!("../schema/0003_duty.sql") }),
+            Box::new(Chain),
+            Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
+            Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
+        ]
     }
 }
 
-struct Foundation;
+/// A step that is a schema file.
+struct Step {
+    name: &'static str,
+    text: &'static str,
+}
 
-impl MigrationName for Foundation {
+impl MigrationName for Step {
     fn name(&self) -> &str {
-        "m0001_foundation"
+        self.name
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Foundation {
+impl MigrationTrait for Step {
     /// SQLite migrates without a transaction unless asked.
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        apply(manager, include_str!("../schema/0001_foundation.sql")).await
+        apply(manager, self.text).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
@@ -55,22 +65,26 @@ impl MigrationTrait for Foundation {
     }
 }
 
-struct Lists;
+/// The chains of the ledger: what was booked before is sealed between two schema files.
+struct Chain;
 
-impl MigrationName for Lists {
+impl MigrationName for Chain {
     fn name(&self) -> &str {
-        "m0006_lists"
+        "m0004_chain"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for Lists {
+impl MigrationTrait for Chain {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        apply(manager, include_str!("../schema/0006_lists.sql")).await
+        apply(manager, include_str!("../schema/0004_chain.sql")).await?;
+        let sealed = crate::ledger::sealing::seal_existing(manager.get_connection()).await;
+        sealed.map_err(|error| DbErr::Migration(error.to_string()))?;
+        apply(manager, include_str!("../schema/0004_chain_sealed.sql")).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

@@ -11,7 +11,7 @@ use xingfuma_domain::order::{Order, Record, Status};
 use crate::inbox::AuditEntry;
 use crate::scope::{Scope, area_condition};
 use crate::sql;
-use crate::{StoreError, idempotency, ledger, unreadable};
+use crate::{StoreError, duty, idempotency, ledger, unreadable};
 
 /// An order with what is stored beside its decisions.
 #[derive(Clone, Debug)]
@@ -73,6 +73,10 @@ pub struct Change {
     pub decision: Option<StoredDecision>,
     /// Who is to be told.
     pub notifications: Vec<Notification>,
+    /// What it adds to the histories of teams and people.
+    pub answered: Vec<duty::Answered>,
+    /// Somebody who takes the order on, and how many he may hold with it.
+    pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
     /// The answer to keep under the caller's key.
@@ -364,6 +368,16 @@ pub async fn latest_decision(
     let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
                 FROM dispatch_decision WHERE order_id = $1 ORDER BY seq DESC LIMIT 1";
     sql::one(conn, text, vec![id.into()]).await
+}
+
+/// All decisions about an order, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn decisions(conn: &impl ConnectionTrait, id: Uuid) -> Result<Vec<DecisionRow>, StoreError> {
+    let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
+                FROM dispatch_decision WHERE order_id = $1 ORDER BY seq";
+    sql::all(conn, text, vec![id.into()]).await
 }
 
 /// Reserves `size` order numbers and answers the first. Numbers of a block that is not used up are lost, never reused.

@@ -316,6 +316,25 @@ pub async fn team_of(conn: &impl ConnectionTrait, volunteer: Uuid) -> Result<Opt
     Ok(sql::one::<Found>(conn, text, vec![volunteer.into()]).await?.map(|found| found.team_id))
 }
 
+/// The grid of an active volunteer.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn grid_of(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    volunteer: Uuid,
+) -> Result<Option<AreaCode>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        grid_code: String,
+    }
+    let text = "SELECT grid_code FROM volunteer WHERE person_id = $1 AND county = $2 AND status = 'active'";
+    let found: Option<Found> =
+        sql::one(conn, text, vec![volunteer.into(), county.to_string().into()]).await?;
+    found.map(|found| found.grid_code.parse().map_err(unreadable)).transpose()
+}
+
 /// What a badge says to a passer-by.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct BadgeRow {
@@ -370,4 +389,18 @@ fn parse_grant(part: &str) -> Result<Grant, StoreError> {
         area: area.and_then(|code| code.parse().ok()).ok_or_else(|| unreadable("area of a role"))?,
         team: team.filter(|team| !team.is_empty()).map(Uuid::parse_str).transpose().map_err(unreadable)?,
     })
+}
+
+/// The active volunteers of a team.
+///
+/// # Errors
+/// When the database fails.
+pub async fn members_of(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Member {
+        person_id: Uuid,
+    }
+    let text = "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'";
+    let members: Vec<Member> = sql::all(conn, text, vec![team.into()]).await?;
+    Ok(members.into_iter().map(|member| member.person_id).collect())
 }

@@ -185,3 +185,14 @@ pub async fn pending(
     text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
     sql::all(conn, &text, values).await
 }
+
+/// The posts that a person wrote, or that show an order of his or his service, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn of_person(conn: &impl ConnectionTrait, person: Uuid) -> Result<Vec<PostRow>, StoreError> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM showcase_post WHERE author_id = $1 OR resident_id = $1 OR volunteer_id = $1 ORDER BY id"
+    );
+    sql::all(conn, &text, vec![person.into()]).await
+}

@@ -81,6 +81,20 @@ impl Rows {
     }
 }
 
+/// The rows of an `INSERT` that fits into one statement, for those who need what it returns.
+impl Rows {
+    pub(crate) async fn insert_returning<T: FromQueryResult>(
+        self,
+        conn: &impl ConnectionTrait,
+        into: &str,
+        tail: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let text =
+            format!("INSERT INTO {into} VALUES {} {tail}", placeholders(self.values.len(), self.columns));
+        all(conn, &text, self.values).await
+    }
+}
+
 /// Several writes in one statement, for PostgreSQL: one round trip, and a transaction by itself. A guard goes first, an
 /// update of one row or none; what follows happens only if it found its row.
 pub(crate) struct Together {

@@ -7,17 +7,18 @@
 //! Points are different: what an award comes to depends on what is left of a cap, so the ledger's statements follow in
 //! the same transaction.
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use xingfuma_domain::order::{Event, State};
 
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
-use crate::{Store, StoreError, due, idempotency, inbox, ledger, transact, unreadable};
+use crate::{Store, StoreError, due, duty, idempotency, inbox, ledger, transact, unreadable};
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken,
+/// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
     if store.is_postgres() && change.scoring.is_empty() {
         // One statement is a transaction; the pool's connections are never inside another one.
@@ -30,7 +31,8 @@ pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
 /// decision, notifications, points. Nothing is written when somebody else was faster.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken.
+/// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken,
+/// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
     match conn.get_database_backend() {
         DatabaseBackend::Postgres => update_together(conn, change).await?,
@@ -43,8 +45,12 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
 }
 
 async fn update_together(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
-    let (text, values) = guard(change)?;
-    let mut together = Together::guarded_by(text, values);
+    let (mut text, mut values) = guard(change)?;
+    if let Some((taker, at_most)) = change.at_most {
+        text.push_str(" AND NOT would_hold_too_many($7, $5, $8)");
+        values.extend([taker.into(), at_most.into()]);
+    }
+    let mut together = Together::guarded_by(&text, values);
     // Without `ON CONFLICT`: a key that is taken fails the statement as a whole.
     together.insert(idempotency::rows(change.answer.as_ref()), idempotency::INTO, "");
     for part in parts(change)? {
@@ -55,18 +61,38 @@ async fn update_together(conn: &impl ConnectionTrait, change: &Change) -> Result
     }
     match together.run(conn).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(StoreError::Conflict),
+        Ok(false) => Err(why_not(conn, change).await?),
         Err(error) if idempotency::is_taken(&error) => Err(StoreError::Twin),
         Err(error) => Err(error),
     }
+}
+
+/// Why the guard found nothing: the order has moved on, or its taker holds as many as he may.
+async fn why_not(conn: &impl ConnectionTrait, change: &Change) -> Result<StoreError, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Stands {
+        version: i64,
+    }
+    if change.at_most.is_none() {
+        return Ok(StoreError::Conflict);
+    }
+    let text = "SELECT version FROM orders WHERE id = $1";
+    let stands: Option<Stands> = sql::one(conn, text, vec![change.after.order.id.into()]).await?;
+    let unmoved = stands.is_some_and(|stands| stands.version == change.before_version);
+    Ok(if unmoved { StoreError::Full } else { StoreError::Conflict })
 }
 
 async fn update_one_by_one(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
     if !idempotency::insert_all(conn, [change.answer.as_ref()]).await?.is_empty() {
         return Err(StoreError::Twin);
     }
+    if let Some((taker, at_most)) = change.at_most
+        && duty::would_hold_too_many(conn, taker, change.after.order.id, at_most).await?
+    {
+        return Err(StoreError::Full);
+    }
     let (text, values) = guard(change)?;
-    if sql::run(conn, text, values).await? != 1 {
+    if sql::run(conn, &text, values).await? != 1 {
         return Err(StoreError::Conflict);
     }
     for part in parts(change)? {
@@ -79,7 +105,7 @@ async fn update_one_by_one(conn: &impl ConnectionTrait, change: &Change) -> Resu
 }
 
 /// The update that finds the order at the version on which the command was decided, or nothing.
-fn guard(change: &Change) -> Result<(&'static str, Vec<Value>), StoreError> {
+fn guard(change: &Change) -> Result<(String, Vec<Value>), StoreError> {
     let order = &change.after.order;
     let text = "UPDATE orders SET status = $1, version = $2, epoch = $3, snapshot = $4 WHERE id = $5 AND version = $6";
     let values = vec![
@@ -90,7 +116,7 @@ fn guard(change: &Change) -> Result<(&'static str, Vec<Value>), StoreError> {
         order.id.into(),
         change.before_version.into(),
     ];
-    Ok((text, values))
+    Ok((text.to_owned(), values))
 }
 
 /// Rows for one table.
@@ -111,6 +137,11 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
         decision(change),
         engagement(change),
         notifications([change]),
+        Part {
+            rows: duty::answers(change.after.order.county(), &change.answered),
+            into: duty::ANSWERS,
+            tail: duty::ADD_ANSWERS,
+        },
     ];
     if let Some(entry) = &change.disclosure {
         parts.push(Part { rows: inbox::audit_row(entry), into: inbox::AUDIT, tail: "" });

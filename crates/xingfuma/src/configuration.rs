@@ -1,12 +1,14 @@
 //! What the program is told: `xingfuma.toml` if it is there, then the environment (`XINGFUMA_`, `__` between levels).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
+use xingfuma_app::limits::Limits;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::StoreError;
 
@@ -47,6 +49,11 @@ pub(crate) struct Configuration {
     pub(crate) keys: KeyTexts,
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
+    pub(crate) audit: AuditConfiguration,
+    /// How often somebody may do what.
+    pub(crate) limits: Limits,
+    /// Addresses or networks of proxies whose word on where a request comes from is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +94,13 @@ pub(crate) struct CountyConfiguration {
     pub(crate) code: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuditConfiguration {
+    /// The file, outside the database, that the ledger's daily roots are appended to.
+    pub(crate) roots: Option<PathBuf>,
+}
+
 impl Default for Configuration {
     fn default() -> Configuration {
         Configuration {
@@ -99,6 +113,9 @@ impl Default for Configuration {
             keys: KeyTexts::default(),
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
+            audit: AuditConfiguration::default(),
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

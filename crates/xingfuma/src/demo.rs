@@ -11,11 +11,15 @@ use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::county::County;
 use xingfuma_app::filling::{DemoAccount, DemoLogIn, demo_accounts, fill_in};
 use xingfuma_app::keys::{KeyTexts, Keys};
+use xingfuma_app::limits::Limits;
 use xingfuma_store::migrations;
 use xingfuma_wechat::sandbox::{ReusableCode, Sandbox, SandboxConfig};
 
 use crate::configuration::{Configuration, StartError};
 use crate::running;
+
+/// Everybody who tries the demo shares its few accounts, and what tries it may be a script.
+const DEMO_LIMITS_FACTOR: u32 = 100;
 
 /// The default county comes out the same each time.
 const SEED: u64 = 140_724;
@@ -28,16 +32,25 @@ pub(crate) fn database_url(directory: &Path) -> Result<String, StartError> {
     Ok(format!("sqlite://{text}?mode=rwc"))
 }
 
+/// The file of the ledger's daily roots in a data directory.
+pub(crate) fn roots(directory: &Path) -> PathBuf {
+    directory.join("score-roots.jsonl")
+}
+
 /// Fills in what is missing, writes `demo-accounts.json`, and serves.
 pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Result<(), StartError> {
     fs::create_dir_all(directory).map_err(|error| StartError::file(directory, &error))?;
     let mut configuration = Configuration::read()?;
     configuration.sandbox = true;
+    if configuration.limits == Limits::default() {
+        configuration.limits.factor = DEMO_LIMITS_FACTOR;
+    }
     listen.clone_into(&mut configuration.listen);
     configuration.public_url = format!("http://{listen}");
     if configuration.database.url.is_empty() {
         configuration.database.url = database_url(directory)?;
     }
+    configuration.audit.roots.get_or_insert_with(|| roots(directory));
     configuration.keys = keys(directory, configuration.keys)?;
     let county = County::default_county(SEED);
     fill(&configuration, &county).await?;
@@ -50,7 +63,7 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
     running.keep_house();
     running.work();
     greet(directory, &configuration.public_url, &county, &accounts)?;
-    let served = running.serve(&configuration.listen, configuration.threads).await;
+    let served = running.serve(&configuration).await;
     running.end().await;
     served
 }

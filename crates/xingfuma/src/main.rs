@@ -1,8 +1,10 @@
 //! 幸福+码, the program: one binary in all its roles.
 
+mod audit;
 mod configuration;
 mod demo;
 mod running;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +56,21 @@ enum Command {
         #[arg(long, default_value = "http://127.0.0.1:8080/readyz")]
         url: String,
     },
+    /// Run the default county in memory: our policy of dispatching against simpler ones; prints a table (Markdown).
+    Simulate {
+        /// Days of demand: 1 for a day, 30 for a month.
+        #[arg(long, default_value_t = 30)]
+        days: usize,
+        /// How many seeds, from 1 on; the same seeds give the same figures.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// Threads; the figures do not depend on it.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Write the picture (SVG) here too.
+        #[arg(long)]
+        svg: Option<PathBuf>,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
@@ -63,11 +80,16 @@ enum Command {
 
 #[derive(Subcommand)]
 enum AuditCommand {
-    /// Check sums and balances of the ledger; ends with 1 and names the rows when something is wrong.
+    /// Check chains, sums, balances and daily roots of the ledger; ends with 1 and names the first bad row of each
+    /// account when something is wrong.
     Verify {
-        /// The data directory of a demo; without it the configured database.
-        #[arg(long)]
-        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        place: audit::Place,
+    },
+    /// Take the ledger's root of this day, if nobody has, and append what is missing to the file of roots.
+    Root {
+        #[command(flatten)]
+        place: audit::Place,
     },
 }
 
@@ -79,6 +101,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Openapi { check } => openapi(check),
+        Command::Simulate { days, seeds, threads, svg } => {
+            simulate::run(days, seeds, threads, svg.as_deref())
+        }
         command => running::on_runtime(run(command)),
     };
     match done {
@@ -97,8 +122,9 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Worker => running::work(Configuration::load()?).await,
         Command::Migrate => running::migrate(&Configuration::load()?).await,
         Command::Healthcheck { url } => healthcheck(&url).await,
-        Command::Audit { command: AuditCommand::Verify { data_dir } } => verify(data_dir).await,
-        Command::Keys | Command::Openapi { .. } => Ok(()),
+        Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
+        Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
+        Command::Keys | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }
 }
 
@@ -135,22 +161,4 @@ async fn healthcheck(url: &str) -> Result<(), StartError> {
     let answer = client.get(url).send().await.map_err(bad)?;
     answer.error_for_status().map_err(bad)?;
     Ok(())
-}
-
-async fn verify(data_dir: Option<PathBuf>) -> Result<(), StartError> {
-    let url = match data_dir {
-        Some(directory) => demo::database_url(&directory)?,
-        None => Configuration::load()?.database.url,
-    };
-    let store = running::connect(&url, 2).await?;
-    let verdict = xingfuma_store::ledger::verify(store.pool()).await?;
-    println!("{} transactions, {} entries", verdict.transactions, verdict.entries);
-    for fault in &verdict.faults {
-        println!("{fault}");
-    }
-    if verdict.faults.is_empty() {
-        println!("the ledger is in order");
-        return Ok(());
-    }
-    Err(StartError::Other(format!("{} faults in the ledger", verdict.faults.len())))
 }

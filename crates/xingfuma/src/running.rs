@@ -9,7 +9,8 @@ use xingfuma_api::{State, Tokens};
 use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::keys::Keys;
 use xingfuma_app::{App, Foundation, Settings};
-use xingfuma_queue::{DispatchQueue, MemoryQueue, RedisQueue};
+use xingfuma_queue::limiter::Limiter;
+use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
 use xingfuma_store::{Store, StoreOptions, migrations};
 use xingfuma_wechat::sandbox::Sandbox;
 use xingfuma_wechat::{Client, ClientConfig};
@@ -67,22 +68,27 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
         return Err(StartError::Other("the schema is behind the program: run `xingfuma migrate`".to_owned()));
     }
     let county = configuration.county()?;
-    let queue: Arc<dyn DispatchQueue> = match &configuration.redis.url {
-        Some(url) => Arc::new(
-            RedisQueue::new(url, &format!("xfm-{county}"))
-                .map_err(|error| StartError::Other(error.to_string()))?,
-        ),
-        None => Arc::new(MemoryQueue::new()),
-    };
+    let (queue, limiter) = queue(configuration.redis.url.as_deref(), &format!("xfm-{county}"))
+        .map_err(|error| StartError::Other(error.to_string()))?;
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
-    let settings = Settings { county, public_url: configuration.public_url.clone() };
-    let foundation =
-        Foundation { settings, store, queue, clock: Clock::system(), ids: Ids::from_system(), keys, wechat };
+    let (public_url, limits) = (configuration.public_url.clone(), configuration.limits.clone());
+    let roots = configuration.audit.roots.clone();
+    let settings = Settings { county, public_url, roots, limits };
+    let (clock, ids) = (Clock::system(), Ids::from_system());
+    let foundation = Foundation { settings, store, queue, limiter, clock, ids, keys, wechat };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
     Ok(Running { app, sandbox, stop, tasks: Vec::new() })
+}
+
+/// The queue and the limits of all processes together, or of this one alone.
+fn queue(redis: Option<&str>, prefix: &str) -> Result<(Arc<dyn DispatchQueue>, Limiter), QueueError> {
+    Ok(match redis {
+        Some(url) => (Arc::new(RedisQueue::new(url, prefix)?), Limiter::in_redis(url, prefix)?),
+        None => (Arc::new(MemoryQueue::new()), Limiter::in_memory()),
+    })
 }
 
 fn wechat(configuration: &Configuration, sandbox: Option<&Sandbox>) -> Result<Client, StartError> {
@@ -118,9 +124,15 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT; requests under way are answered.
-    pub(crate) async fn serve(&self, listen: &str, threads: usize) -> Result<(), StartError> {
-        let state = State { tokens: Tokens::new(self.app.keys.token()), app: self.app.clone() };
-        let server = xingfuma_api::serve(state, listen, threads)
+    pub(crate) async fn serve(&self, configuration: &Configuration) -> Result<(), StartError> {
+        let listen = configuration.listen.as_str();
+        let pages = xingfuma_web::pages(self.app.clone(), xingfuma_api::address);
+        let state = State {
+            tokens: Tokens::new(self.app.keys.token()),
+            app: self.app.clone(),
+            trusted_proxies: configuration.trusted_proxies.clone().into(),
+        };
+        let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
         tracing::info!(listen, "serving");
         server.await.map_err(|error| StartError::Other(error.to_string()))
@@ -148,7 +160,7 @@ pub(crate) async fn serve(configuration: Configuration) -> Result<(), StartError
     if configuration.redis.url.is_none() {
         running.work();
     }
-    let served = running.serve(&configuration.listen, configuration.threads).await;
+    let served = running.serve(&configuration).await;
     running.end().await;
     served
 }

@@ -18,6 +18,7 @@ use xingfuma_domain::access::Role;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::deadline::{TimeLimits, Urgency};
+pub use xingfuma_domain::dispatch::AssignMode;
 use xingfuma_domain::dispatch::TeamKind;
 use xingfuma_domain::order::Kind;
 use xingfuma_domain::phone::Phone;
@@ -81,29 +82,6 @@ pub struct Sign {
     pub code: SignCode,
     /// The grid it stands in.
     pub area: AreaCode,
-}
-
-/// How an order of a category is handed to a team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AssignMode {
-    /// Everybody of the team may take it.
-    WholeTeam,
-    /// A dispatcher or the leader names who is to do it.
-    Named,
-    /// The members take turns.
-    Rotation,
-}
-
-impl AssignMode {
-    /// The word for it in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WholeTeam => "whole_team",
-            Self::Named => "named",
-            Self::Rotation => "rotation",
-        }
-    }
 }
 
 /// A category of orders.

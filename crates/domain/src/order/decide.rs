@@ -36,6 +36,26 @@ impl Context<'_> {
     pub fn after_at(&self, urgency: deadline::Urgency, seconds: i64) -> DateTime<Utc> {
         deadline::add(self.now, Limit { seconds, pace: urgency.pace() }, self.calendar, self.quiet)
     }
+
+    /// When others are asked if nobody answers for so many seconds. It is a waking, not a deadline: it runs on days off
+    /// too, where people do read their messages, but for an order that is not urgent not in the quiet hours.
+    pub fn ask_others_at(&self, urgency: deadline::Urgency, patience_seconds: i64) -> DateTime<Utc> {
+        let patience = TimeDelta::seconds(patience_seconds.clamp(1, Limit::MAX_SECONDS));
+        if urgency == deadline::Urgency::Urgent {
+            return self.now + patience;
+        }
+        self.quiet.next_allowed(self.quiet.next_allowed(self.now) + patience)
+    }
+
+    /// For how long an offer has waited for an answer, in seconds, from the end of the quiet hours if it was made in
+    /// them.
+    pub fn waited_seconds(&self, urgency: deadline::Urgency, offered_at: DateTime<Utc>) -> i64 {
+        let told_at = match urgency {
+            deadline::Urgency::Urgent => offered_at,
+            _ => self.quiet.next_allowed(offered_at),
+        };
+        (self.now - told_at).num_seconds().max(0)
+    }
 }
 
 /// Who does something, and as what.
@@ -65,6 +85,15 @@ pub enum Command {
         to: Assignment,
         /// Why; required from a dispatcher.
         reason: Option<String>,
+    },
+    /// 派, as the policy answers: these people of the team are told now, and others later if none of them answers.
+    Invite {
+        /// To whom; with a volunteer only he may take it, else the whole team may.
+        to: Assignment,
+        /// Who is told now.
+        invited: Vec<Uuid>,
+        /// Seconds until others are asked.
+        patience_seconds: i64,
     },
     /// 派, when the policy found no team.
     DispatchFailed {
@@ -157,7 +186,9 @@ impl Command {
     /// The row of the table that governs it. Publishing and taking back are governed by the post's own consents.
     pub const fn verb(&self) -> Verb {
         match self {
-            Command::Dispatch { .. } | Command::DispatchFailed { .. } => Verb::Dispatch,
+            Command::Dispatch { .. } | Command::Invite { .. } | Command::DispatchFailed { .. } => {
+                Verb::Dispatch
+            }
             Command::Accept => Verb::Accept,
             Command::Decline { .. } => Verb::Decline,
             Command::HandOver { .. } => Verb::HandOver,
@@ -226,6 +257,12 @@ pub enum Refusal {
     /// It is at the county already.
     #[error("there is no higher level")]
     TopLevel,
+    /// Somebody holds as many open orders as he may.
+    #[error("{at_most} open orders already")]
+    Full {
+        /// How many he may hold.
+        at_most: i64,
+    },
     /// A number is out of its range.
     #[error("{field} is out of range")]
     OutOfRange {
@@ -385,8 +422,13 @@ fn decide_show(
 fn events_of(order: &Order, command: Command, by: By, context: &Context<'_>) -> Result<Vec<Event>, Refusal> {
     let event = match command {
         Command::Dispatch { to, reason } => dispatched(order, to, reason, by, context)?,
-        // That no team is left is the policy's word; a dispatcher names one or waits.
-        Command::DispatchFailed { .. } if by.hat == Hat::Dispatcher => return Err(Refusal::NotYours),
+        // These two are the policy's words; a dispatcher names a team or waits.
+        Command::Invite { .. } | Command::DispatchFailed { .. } if by.hat == Hat::Dispatcher => {
+            return Err(Refusal::NotYours);
+        }
+        Command::Invite { to, invited, patience_seconds } => {
+            invited_to(order, to, invited, patience_seconds, context)?
+        }
         Command::DispatchFailed { reason } => {
             let level = order.level.up().unwrap_or(Level::County);
             Event::NoTeamLeft { reason, level, dispatch_by: context.after(order, order.limits().dispatch) }
@@ -430,7 +472,28 @@ fn dispatched(
         return Err(Refusal::OwnOrder);
     }
     let accept_by = context.after(order, order.limits().accept);
-    Ok(Event::Dispatched { to, accept_by, complete_by: None, reason })
+    Ok(Event::Dispatched { to, accept_by, complete_by: None, reason, invited: Vec::new() })
+}
+
+fn invited_to(
+    order: &Order,
+    to: Assignment,
+    invited: Vec<Uuid>,
+    patience_seconds: i64,
+    context: &Context<'_>,
+) -> Result<Event, Refusal> {
+    let requester = order.placed.requester;
+    if to.volunteer == Some(requester) || invited.contains(&requester) {
+        return Err(Refusal::OwnOrder);
+    }
+    let limit = context.after(order, order.limits().accept);
+    let accept_by = context.ask_others_at(order.urgency(), patience_seconds).min(limit);
+    // A clock that was handed over runs on, also while the offer goes round.
+    let complete_by = match &order.state {
+        State::Dispatched { offer } => offer.complete_by,
+        _ => None,
+    };
+    Ok(Event::Dispatched { to, accept_by, complete_by, reason: None, invited })
 }
 
 fn accepted(order: &Order, by: By, context: &Context<'_>) -> Result<Event, Refusal> {
@@ -463,7 +526,9 @@ fn declined(
     match &order.state {
         State::Dispatched { offer } => {
             let whole_team = whole_team && by.hat == Hat::Leader;
-            let offer_stands = others_left && !whole_team && offer.to.volunteer.is_none();
+            let told_left = offer.invited.is_empty()
+                || offer.invited.iter().any(|told| *told != person && !offer.declined.contains(told));
+            let offer_stands = others_left && told_left && !whole_team && offer.to.volunteer.is_none();
             let returned_by = (!offer_stands).then(again);
             Ok(Event::Declined { by: person, whole_team, reason, returned_by })
         }
@@ -490,6 +555,7 @@ fn handed_over(
         accept_by: context.after(order, order.limits().accept),
         complete_by: Some(promise.complete_by),
         reason: Some(reason),
+        invited: Vec::new(),
     })
 }
 

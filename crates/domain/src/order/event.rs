@@ -56,6 +56,9 @@ pub enum Event {
         /// Why, in words.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+        /// Who is told of it; empty where the whole of `to` is.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        invited: Vec<Uuid>,
     },
     /// No team is left: it stands on the board, one level up.
     NoTeamLeft {

@@ -150,6 +150,9 @@ pub struct Offer {
     /// Members who said no to this offer; it stands for the others.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub declined: Vec<Uuid>,
+    /// Members who were told of it; empty where all of them were.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub invited: Vec<Uuid>,
 }
 
 /// A promise: one volunteer of one team is on it.
@@ -364,6 +367,12 @@ pub struct Order {
     /// Teams that were ever asked before the last reopening: they keep a masked view.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub asked_before: Vec<Uuid>,
+    /// People who were told of it or gave it back since it was placed or reopened: they are not asked again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub invited: Vec<Uuid>,
+    /// Teams that said no as a whole since it was placed or reopened.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<Uuid>,
     /// How often it was reopened.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub reopened: u32,
@@ -395,6 +404,8 @@ impl Order {
             level: placed.area.level(),
             asked: Vec::new(),
             asked_before: Vec::new(),
+            invited: Vec::new(),
+            refused: Vec::new(),
             reopened: 0,
             urged_at: None,
             shown: false,
@@ -526,6 +537,14 @@ impl Order {
         }
     }
 
+    fn remember_told(&mut self, people: impl IntoIterator<Item = Uuid>) {
+        for person in people {
+            if !self.invited.contains(&person) {
+                self.invited.push(person);
+            }
+        }
+    }
+
     /// Folds one record into the order. Records come from [`super::decide`] and fit the state they were decided on;
     /// one that does not leaves the state alone and still counts as a version.
     pub fn apply(&mut self, record: &Record) {
@@ -533,15 +552,17 @@ impl Order {
         let at = record.at;
         match record.event.clone() {
             Event::Placed(_) => {}
-            Event::Dispatched { to, accept_by, complete_by, .. } => {
+            Event::Dispatched { to, accept_by, complete_by, invited, .. } => {
                 self.epoch += 1;
+                self.remember_told(invited.iter().copied().chain(to.volunteer));
                 if !self.asked.contains(&to.team) {
                     self.asked.push(to.team);
                 }
-                let told = self.engagement().is_some_and(|promise| promise.overdue_told);
+                let told = self.engagement().is_some_and(|promise| promise.overdue_told)
+                    || matches!(&self.state, State::Dispatched { offer } if offer.overdue_told);
                 let overdue_told = complete_by.is_some() && told;
                 let declined = Vec::new();
-                let offer = Offer { to, at, accept_by, complete_by, overdue_told, declined };
+                let offer = Offer { to, at, accept_by, complete_by, overdue_told, declined, invited };
                 self.state = State::Dispatched { offer };
             }
             Event::NoTeamLeft { reason, level, dispatch_by } => {
@@ -549,11 +570,18 @@ impl Order {
                 self.state = State::Placed { since: at, dispatch_by, stuck: Some(reason) };
             }
             Event::Accepted { engagement } => self.state = State::Accepted { engagement },
-            Event::Declined { by, returned_by, .. } => match (returned_by, &mut self.state) {
-                (Some(dispatch_by), state) => *state = State::Placed { since: at, dispatch_by, stuck: None },
-                (None, State::Dispatched { offer }) => offer.declined.push(by),
-                (None, _) => {}
-            },
+            Event::Declined { by, whole_team, returned_by, .. } => {
+                self.remember_told([by]);
+                let team = self.assignment().map(|held| held.team).filter(|_| whole_team);
+                self.refused.extend(team.filter(|team| !self.refused.contains(team)));
+                match (returned_by, &mut self.state) {
+                    (Some(dispatch_by), state) => {
+                        *state = State::Placed { since: at, dispatch_by, stuck: None }
+                    }
+                    (None, State::Dispatched { offer }) => offer.declined.push(by),
+                    (None, _) => {}
+                }
+            }
             Event::Arrived { .. } => {
                 if let State::Accepted { engagement } = &self.state {
                     let mut engagement = engagement.clone();
@@ -591,6 +619,8 @@ impl Order {
                 self.asked_before.dedup();
                 self.level = self.placed.area.level();
                 self.urged_at = None;
+                self.invited.clear();
+                self.refused.clear();
                 self.state = State::Placed { since: at, dispatch_by, stuck: None };
             }
             Event::Cancelled { reason } => {

@@ -10,13 +10,16 @@
 //! 3. [`Award::posting`]: the award after its monthly cap, as a [`Posting`] that can be stored.
 //! 4. [`hold`], [`release`], [`void`], [`reversal`]: the only ways to change one's mind. Each is a new posting which
 //!    answers exactly one earlier posting; nothing is edited.
-//! 5. [`recompute`]: the number again, from the stored inputs and rule. A posting whose number differs is forged.
+//! 5. [`chain`]: each posting becomes a link of the chains of the accounts that it moves.
+//! 6. [`recompute`]: the number again, from the stored inputs and rule. A posting whose number differs is forged.
 //!
 //! What makes a double or a forged entry impossible is two unique columns of the store, which the in-memory
 //! [`Ledger`] shows in small: the [`Cause`] (one order scores once, whatever is retried) and
 //! [`Draft::reverses`] (each posting is answered at most once).
 
 mod award;
+pub mod chain;
+mod claim;
 mod correction;
 mod ledger;
 mod month;
@@ -27,6 +30,10 @@ mod sheet;
 pub use award::{
     Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
     on_featured, on_rated,
+};
+pub use claim::{
+    APPEAL_WITHIN, AUTOMATIC, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim,
+    may_decide,
 };
 pub use correction::{HeldEnd, held_end, hold, release, reversal, void};
 pub use ledger::Ledger;

@@ -1,7 +1,8 @@
 //! The ledger: postings in, balances and passbooks out. What is posted is decided in `xingfuma_domain::scoring`.
 //!
 //! Nothing is posted twice: the cause is unique, and so is what a posting answers. A monthly cap is taken in one
-//! conditional statement that no race can overdraw. Entries and transactions are appended; triggers refuse the rest.
+//! conditional statement that no race can overdraw. Entries and transactions are appended; triggers refuse the rest,
+//! and the chains of the accounts show what was done behind their back ([`mod@verify`]).
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -13,8 +14,20 @@ use xingfuma_domain::scoring::{
     Purse, ScoringFault, SourceType, held_end, hold, release, void,
 };
 
-use crate::sql::{self, Rows};
+use crate::sql;
 use crate::{StoreError, unreadable};
+
+mod passbook;
+mod post;
+mod reading;
+pub mod roots;
+pub(crate) mod sealing;
+pub mod verify;
+
+pub use passbook::{Balances, PassbookRow, balances, passbook};
+pub use post::Booked;
+use post::post;
+pub use verify::{Fault, Verdict, verify};
 
 /// Points to be moved, with the id that the (first) transaction gets.
 #[derive(Clone, Debug)]
@@ -57,26 +70,32 @@ pub enum Booking {
     },
 }
 
-/// Books points; a cause that is booked already is left alone.
+/// Books points; a cause that is booked already, and an answer to what was answered, is left alone and
+/// [`Booked::Known`].
 ///
 /// # Errors
-/// When the database fails, or a posting is none.
-pub async fn book(conn: &impl ConnectionTrait, booking: &Booking) -> Result<(), StoreError> {
+/// [`StoreError::Overdrawn`] and [`StoreError::Overflow`]; when the database fails, or a posting is none. The
+/// transaction must then be rolled back.
+pub async fn book(conn: &impl ConnectionTrait, booking: &Booking) -> Result<Booked, StoreError> {
     match booking {
         Booking::Award { id, award } => book_award(conn, *id, award).await,
         Booking::Posting { id, posting } => post(conn, *id, posting).await,
-        Booking::HoldOrder { id, order, at } => hold_order(conn, *id, *order, *at).await,
+        Booking::HoldOrder { id, order, at } => {
+            hold_order(conn, *id, *order, *at).await?;
+            Ok(Booked::New)
+        }
         Booking::SettleOrder { id, order, at, completion, five_stars } => {
-            settle_order(conn, *id, *order, *at, completion.as_deref(), *five_stars).await
+            settle_order(conn, *id, *order, *at, completion.as_deref(), *five_stars).await?;
+            Ok(Booked::New)
         }
     }
 }
 
-async fn book_award(conn: &impl ConnectionTrait, id: Uuid, award: &Award) -> Result<(), StoreError> {
+async fn book_award(conn: &impl ConnectionTrait, id: Uuid, award: &Award) -> Result<Booked, StoreError> {
     let used = match award.monthly_cap {
         Some(cap) if award.points > 0 => match take_from_cap(conn, award, cap).await? {
             Some(used) => used,
-            None => return Ok(()),
+            None => return Ok(Booked::Known),
         },
         _ => 0,
     };
@@ -133,62 +152,6 @@ fn fault(fault: ScoringFault) -> StoreError {
 /// The id of the `n`th thing that follows from `first`: neighbours of one random number.
 fn following(first: Uuid, n: u16) -> Uuid {
     Uuid::from_u128(first.as_u128().wrapping_add(u128::from(n) << 8))
-}
-
-/// Appends a posting. One whose cause is booked already, or which answers what was answered already, is left alone.
-async fn post(conn: &impl ConnectionTrait, id: Uuid, posting: &Posting) -> Result<(), StoreError> {
-    let county = posting.area.county().to_string();
-    let mut rows = Rows::new(12);
-    rows.push([
-        id.into(),
-        county.clone().into(),
-        posting.cause.kind.to_string().into(),
-        posting.cause.source_type.as_str().into(),
-        posting.cause.source_id.into(),
-        posting.rule_code.clone().into(),
-        posting.rule_version.into(),
-        serde_json::to_string(&posting.inputs).map_err(unreadable)?.into(),
-        posting.area.to_string().into(),
-        posting.decided_by.into(),
-        posting.reverses.into(),
-        posting.at.into(),
-    ]);
-    let into = "score_transaction (id, county, cause, source_type, source_id, rule_code, rule_version, inputs, \
-                area_code, decided_by, reverses, at)";
-    if rows.insert(conn, into, "ON CONFLICT DO NOTHING").await? == 0 {
-        return Ok(());
-    }
-    let (mut entries, mut balances) = (Rows::new(7), Rows::new(5));
-    for (n, leg) in (1u16..).zip(&posting.legs) {
-        entries.push([
-            Uuid::from_u128(id.as_u128() ^ u128::from(n)).into(),
-            id.into(),
-            county.clone().into(),
-            leg.account.kind.as_str().into(),
-            leg.account.purse.as_str().into(),
-            leg.account.owner.into(),
-            leg.points.into(),
-        ]);
-    }
-    // Balances in one order, so that two postings never wait for each other in a circle.
-    let mut owned: Vec<&Leg> = posting.legs.iter().filter(|leg| leg.account.owner.is_some()).collect();
-    owned.sort_by_key(|leg| (leg.account.owner, leg.account.kind, leg.account.purse));
-    for leg in owned {
-        balances.push([
-            county.clone().into(),
-            leg.account.owner.into(),
-            leg.account.kind.as_str().into(),
-            leg.account.purse.as_str().into(),
-            leg.points.into(),
-        ]);
-    }
-    entries
-        .insert(conn, "score_entry (id, transaction_id, county, kind, purse, owner_id, points)", "")
-        .await?;
-    let tail = "ON CONFLICT (county, owner_id, kind, purse) DO UPDATE \
-                SET balance = score_account.balance + excluded.balance";
-    balances.insert(conn, "score_account (county, owner_id, kind, purse, balance)", tail).await?;
-    Ok(())
 }
 
 #[derive(FromQueryResult)]
@@ -290,7 +253,9 @@ async fn hold_order(
 ) -> Result<(), StoreError> {
     for (n, of) in (0u16..).zip(unanswered(conn, order).await?) {
         match hold(&of, HoldReason::Reopened, at, None) {
-            Ok(posting) => post(conn, following(first, n), &posting).await?,
+            Ok(posting) => {
+                post(conn, following(first, n), &posting).await?;
+            }
             // A deduction, or an award that the cap cut to nothing: there is nothing to hold.
             Err(ScoringFault::NothingToMove) => {}
             Err(other) => return Err(fault(other)),
@@ -348,166 +313,6 @@ pub async fn is_answered(conn: &impl ConnectionTrait, id: Uuid) -> Result<bool, 
     any(conn, "SELECT 1 AS found FROM score_transaction WHERE reverses = $1", id).await
 }
 
-/// Whether a transaction is there.
-///
-/// # Errors
-/// When the database fails.
-pub async fn exists(conn: &impl ConnectionTrait, id: Uuid) -> Result<bool, StoreError> {
-    any(conn, "SELECT 1 AS found FROM score_transaction WHERE id = $1", id).await
-}
-
 async fn any(conn: &impl ConnectionTrait, text: &str, id: Uuid) -> Result<bool, StoreError> {
     Ok(conn.query_one_raw(sql::statement(conn, text, vec![id.into()])).await?.is_some())
-}
-
-/// Balances of a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balances {
-    /// Assessment points; spending does not touch them.
-    pub assessment: i64,
-    /// Points that can be spent.
-    pub spendable: i64,
-    /// Assessment points on hold.
-    pub held: i64,
-}
-
-/// The balances of a person.
-///
-/// # Errors
-/// When the database fails.
-pub async fn balances(
-    conn: &impl ConnectionTrait,
-    county: AreaCode,
-    person: Uuid,
-) -> Result<Balances, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Balance {
-        kind: String,
-        purse: String,
-        balance: i64,
-    }
-    let text = "SELECT kind, purse, balance FROM score_account WHERE county = $1 AND owner_id = $2";
-    let rows: Vec<Balance> = sql::all(conn, text, vec![county.to_string().into(), person.into()]).await?;
-    let of = |kind: &str, purse: &str| {
-        rows.iter().find(|row| row.kind == kind && row.purse == purse).map_or(0, |row| row.balance)
-    };
-    Ok(Balances {
-        assessment: of("person", "assessment"),
-        spendable: of("person", "spendable"),
-        held: of("hold", "assessment"),
-    })
-}
-
-/// A line of a passbook.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct PassbookRow {
-    /// The transaction.
-    pub id: Uuid,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Its cause.
-    pub cause: String,
-    /// What it came from.
-    pub source_type: String,
-    /// Which of them.
-    pub source_id: Uuid,
-    /// The rule.
-    pub rule_code: String,
-    /// The rule's version.
-    pub rule_version: i32,
-    /// Assessment points.
-    pub points: i64,
-    /// Points that are on hold at this moment.
-    pub held: bool,
-}
-
-/// A person's lines, newest first. Movements between his account and his hold are not lines of their own; they show
-/// as `held`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn passbook(
-    conn: &impl ConnectionTrait,
-    person: Uuid,
-    before: Option<Uuid>,
-    limit: u64,
-) -> Result<Vec<PassbookRow>, StoreError> {
-    let mut values: Vec<sea_orm::Value> = vec![person.into()];
-    let page = match before {
-        Some(before) => {
-            values.push(before.into());
-            "AND e.transaction_id < $2"
-        }
-        None => "",
-    };
-    // On hold: put there by the line itself, or by a later answer; and not yet released or lost.
-    let text = format!(
-        "SELECT t.id, t.at, t.cause, t.source_type, t.source_id, t.rule_code, t.rule_version, l.points, \
-         (EXISTS (SELECT 1 FROM score_transaction h WHERE h.reverses = t.id AND h.cause = 'hold' \
-         AND NOT EXISTS (SELECT 1 FROM score_transaction r WHERE r.reverses = h.id)) \
-         OR (l.on_hold > 0 AND NOT EXISTS (SELECT 1 FROM score_transaction a WHERE a.reverses = t.id))) AS held \
-         FROM (SELECT e.transaction_id, CAST(sum(e.points) AS bigint) AS points, \
-         CAST(sum(CASE WHEN e.kind = 'hold' THEN e.points ELSE 0 END) AS bigint) AS on_hold \
-         FROM score_entry e WHERE e.owner_id = $1 AND e.purse = 'assessment' {page} \
-         GROUP BY e.transaction_id) l JOIN score_transaction t ON t.id = l.transaction_id \
-         WHERE t.cause NOT IN ('hold', 'release') ORDER BY t.id DESC LIMIT {limit}"
-    );
-    sql::all(conn, &text, values).await
-}
-
-/// What a check of the ledger found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Transactions read.
-    pub transactions: i64,
-    /// Entries read.
-    pub entries: i64,
-    /// What is wrong, in words; empty is good.
-    pub faults: Vec<String>,
-}
-
-/// Checks that every transaction sums to zero in each purse, that no entry is without its transaction, and that the
-/// cached balances are the sums of their entries.
-///
-/// # Errors
-/// When the database fails.
-pub async fn verify(conn: &impl ConnectionTrait) -> Result<Verdict, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        rows: i64,
-    }
-    #[derive(FromQueryResult)]
-    struct Fault {
-        id: Uuid,
-        what: String,
-    }
-    let count = async |text: &str| -> Result<i64, StoreError> {
-        Ok(sql::one::<Count>(conn, text, Vec::new()).await?.map_or(0, |count| count.rows))
-    };
-    let mut verdict = Verdict {
-        transactions: count("SELECT count(*) AS rows FROM score_transaction").await?,
-        entries: count("SELECT count(*) AS rows FROM score_entry").await?,
-        faults: Vec::new(),
-    };
-    let checks = [
-        "SELECT transaction_id AS id, 'the entries do not sum to zero in ' || purse AS what FROM score_entry \
-         GROUP BY transaction_id, purse HAVING sum(points) <> 0 ORDER BY transaction_id LIMIT 20",
-        "SELECT e.id, 'the entry has no transaction' AS what FROM score_entry e LEFT JOIN score_transaction t \
-         ON t.id = e.transaction_id WHERE t.id IS NULL ORDER BY e.id LIMIT 20",
-        "SELECT t.id, 'the transaction has no entries' AS what FROM score_transaction t WHERE NOT EXISTS \
-         (SELECT 1 FROM score_entry e WHERE e.transaction_id = t.id) ORDER BY t.id LIMIT 20",
-        "SELECT a.owner_id AS id, 'the balance of ' || a.kind || ' ' || a.purse || ' is not the sum of its entries' \
-         AS what FROM score_account a LEFT JOIN (SELECT county, owner_id, kind, purse, sum(points) AS points \
-         FROM score_entry WHERE owner_id IS NOT NULL GROUP BY county, owner_id, kind, purse) e \
-         ON e.county = a.county AND e.owner_id = a.owner_id AND e.kind = a.kind AND e.purse = a.purse \
-         WHERE a.balance <> coalesce(e.points, 0) ORDER BY a.owner_id LIMIT 20",
-        "SELECT e.owner_id AS id, 'entries without a balance in ' || e.kind || ' ' || e.purse AS what \
-         FROM score_entry e WHERE e.owner_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM score_account a \
-         WHERE a.county = e.county AND a.owner_id = e.owner_id AND a.kind = e.kind AND a.purse = e.purse) LIMIT 20",
-    ];
-    for check in checks {
-        let faults: Vec<Fault> = sql::all(conn, check, Vec::new()).await?;
-        verdict.faults.extend(faults.into_iter().map(|fault| format!("{}: {}", fault.id, fault.what)));
-    }
-    Ok(verdict)
 }

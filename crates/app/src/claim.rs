@@ -1,0 +1,479 @@
+//! 申报 and 申诉: somebody claims points with evidence, another person decides; somebody from whom points were taken
+//! appeals, and a third person decides. Nobody decides a matter in which he has a part.
+//!
+//! What is granted is booked in the transaction that writes the decision, under the claim's id as its cause: a claim
+//! scores once, whatever is repeated. An appeal that is upheld reverses its deduction in the same way.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::area::{AreaCode, Level};
+use xingfuma_domain::scoring::{
+    AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault, SourceType,
+    check_appeal, check_claim, may_decide, on_claim_decided, reversal,
+};
+use xingfuma_store::claims::{self, AppealRow, ClaimRow, Filter};
+use xingfuma_store::ledger::{self, Booked, Booking};
+use xingfuma_store::orders::Notification;
+use xingfuma_store::{StoreError, idempotency, inbox, people, transact};
+
+use crate::command::{Keyed, Reply};
+use crate::dispatch::REASON_LONGEST;
+use crate::text::{Fields, masked};
+use crate::{App, AppError, Caller};
+
+/// Longest evidence, in characters.
+const EVIDENCE_LONGEST: usize = 1_000;
+
+/// What is claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// By which rule.
+    pub rule_code: String,
+    /// Whose points; the caller's own where nobody is named.
+    pub person: Option<Uuid>,
+    /// When it took place.
+    pub happened_at: DateTime<Utc>,
+    /// How many points, where the rule leaves a choice.
+    pub points: Option<i64>,
+    /// What shows it.
+    pub evidence: String,
+}
+
+/// A decision about a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimDecision {
+    /// Granted or refused.
+    pub grant: bool,
+    /// How many points, where the rule leaves a choice; those that were asked for where none are named.
+    pub points: Option<i64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Turns a claim into an answer.
+pub type RenderClaim = Arc<dyn Fn(&ClaimRow) -> (u16, Vec<u8>) + Send + Sync>;
+/// Turns an appeal into an answer.
+pub type RenderAppeal = Arc<dyn Fn(&AppealRow) -> (u16, Vec<u8>) + Send + Sync>;
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Only what waits for a decision.
+    pub pending: bool,
+    /// Only what is behind this one.
+    pub before: Option<Uuid>,
+    /// Most.
+    pub limit: u64,
+}
+
+fn tell(audience: String, topic: &'static str, data: serde_json::Value) -> Notification {
+    Notification { audience, topic, data: data.to_string() }
+}
+
+fn person(id: Uuid) -> String {
+    format!("person:{id}")
+}
+
+fn station(area: AreaCode) -> String {
+    format!("station:{}", area.ancestor_at(Level::Village).unwrap_or(area))
+}
+
+impl App {
+    /// Makes a claim.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] for a claim on behalf of somebody by one who may not, or for a deduction by one who may
+    /// not; [`AppError::Invalid`] names every field that is not as it should be.
+    pub async fn claim(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        keyed: &Keyed,
+        render: RenderClaim,
+    ) -> Result<Reply, AppError> {
+        let (county, now) = (self.settings.county, self.clock.now());
+        let whose = request.person.unwrap_or(caller.actor.person);
+        let own = whose == caller.actor.person;
+        let grid = people::grid_of(self.store.pool(), county, whose).await?;
+        // Somebody outside the caller's areas is nobody to him.
+        let grid = grid.filter(|grid| own || allow(&caller.actor, Action::ClaimForOther, *grid));
+        let rule = check_claim(&self.rules, &request.rule_code, request.happened_at, request.points, now);
+        let deducts = matches!(&rule, Ok(rule) if rule.kind == RuleKind::Deduction);
+        if deducts && grid.is_some_and(|grid| own || !allow(&caller.actor, Action::ClaimDeduction, grid)) {
+            return Err(AppError::Forbidden);
+        }
+        if let Some(reply) = self.replay(Some(keyed)).await? {
+            return Ok(reply);
+        }
+        let mut fields = Fields::default();
+        let evidence = masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
+        for fault in rule.err().unwrap_or_default() {
+            let (field, code) = field_of(fault);
+            fields.fault(field, code);
+        }
+        if grid.is_none() {
+            fields.fault("personId", "not_a_volunteer");
+        }
+        fields.check()?;
+        let area = grid.ok_or(AppError::NotFound)?;
+        let claim = ClaimRow {
+            id: self.new_id(),
+            county: county.to_string(),
+            area_code: area.to_string(),
+            rule_code: request.rule_code.clone(),
+            person_id: whose,
+            claimed_by: caller.actor.person,
+            happened_at: request.happened_at,
+            points: request.points,
+            evidence,
+            made_at: now,
+            status: "pending".to_owned(),
+            decided_by: None,
+            decided_at: None,
+            decision: None,
+            transaction_id: None,
+        };
+        let (status, body) = render(&claim);
+        let answer = self.answer(Some(keyed), claim.id, status, &body);
+        let data = serde_json::json!({ "rule": claim.rule_code, "area": area });
+        let told = [tell(station(area), "claim_made", data)];
+        let written: Result<(), StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                claims::insert(conn, &claim).await?;
+                inbox::tell(conn, claim.id, county, now, &told).await?;
+                idempotency::keep(conn, answer.as_ref()).await
+            })
+        })
+        .await;
+        self.reply(written, keyed, status, body, "busy").await
+    }
+
+    /// Decides a claim; what is granted is booked at once.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::NotAllowed`] `own_decision` for whoever has a part in it;
+    /// [`AppError::Forbidden`]; [`AppError::Conflict`] `claim_not_pending`; [`AppError::Invalid`].
+    pub async fn decide_claim(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        decision: &ClaimDecision,
+        keyed: &Keyed,
+        render: RenderClaim,
+    ) -> Result<Reply, AppError> {
+        let (county, now) = (self.settings.county, self.clock.now());
+        let claim = self.visible_claim(caller, id).await?;
+        if !may_decide(caller.actor.person, &[Some(claim.claimed_by), Some(claim.person_id)]) {
+            return Err(AppError::NotAllowed("own_decision"));
+        }
+        if !allow(&caller.actor, Action::DecideClaim, claim.area()?) {
+            return Err(AppError::Forbidden);
+        }
+        if let Some(reply) = self.replay(Some(keyed)).await? {
+            return Ok(reply);
+        }
+        let mut fields = Fields::default();
+        let reason = masked(&fields.text("reason", &decision.reason, REASON_LONGEST));
+        fields.check()?;
+        if claim.status != "pending" {
+            return Err(AppError::Conflict("claim_not_pending"));
+        }
+        let award = match decision.grant {
+            true => Some(self.claimed_award(caller, &claim, decision)?),
+            false => None,
+        };
+        let transaction = award.as_ref().map(|_| self.new_id());
+        let after = ClaimRow {
+            status: if decision.grant { "granted" } else { "refused" }.to_owned(),
+            points: if decision.grant { decision.points.or(claim.points) } else { claim.points },
+            decided_by: Some(caller.actor.person),
+            decided_at: Some(now),
+            decision: Some(reason),
+            transaction_id: transaction,
+            ..claim
+        };
+        let told = decision_told(&after, award.as_ref());
+        let (status, body) = render(&after);
+        let answer = self.answer(Some(keyed), after.id, status, &body);
+        let booking = award.zip(transaction).map(|(award, id)| Booking::Award { id, award: Box::new(award) });
+        let written: Result<(), StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                claims::decide(conn, &after).await?;
+                if let Some(booking) = &booking {
+                    ledger::book(conn, booking).await?;
+                }
+                inbox::tell(conn, after.id, county, now, &told).await?;
+                idempotency::keep(conn, answer.as_ref()).await
+            })
+        })
+        .await;
+        self.reply(written, keyed, status, body, "claim_not_pending").await
+    }
+
+    fn claimed_award(
+        &self,
+        caller: &Caller,
+        claim: &ClaimRow,
+        decision: &ClaimDecision,
+    ) -> Result<Award, AppError> {
+        let facts = ClaimFacts {
+            claim_id: claim.id,
+            rule_code: claim.rule_code.clone(),
+            person: claim.person_id,
+            area: claim.area()?,
+            at: claim.happened_at,
+            points: decision.points.or(claim.points),
+            claimed_by: claim.claimed_by,
+            decided_by: caller.actor.person,
+        };
+        on_claim_decided(&self.rules, &facts).map_err(|fault| match fault {
+            ScoringFault::OwnDecision => AppError::NotAllowed("own_decision"),
+            ScoringFault::PointsNotAllowed { .. } => AppError::invalid("points", "out_of_range"),
+            _ => AppError::Conflict("rule_not_in_force"),
+        })
+    }
+
+    /// A claim that the caller made, that is about him, or that lies in his areas.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when it is not there for him.
+    pub async fn visible_claim(&self, caller: &Caller, id: Uuid) -> Result<ClaimRow, AppError> {
+        let claim = claims::find(self.store.pool(), self.settings.county, id).await?;
+        let claim = claim.ok_or(AppError::NotFound)?;
+        let own = [claim.person_id, claim.claimed_by].contains(&caller.actor.person);
+        let seen = own || allow(&caller.actor, Action::ReadClaims, claim.area()?);
+        if seen { Ok(claim) } else { Err(AppError::NotFound) }
+    }
+
+    /// Claims that the caller made, that are about him, or that lie in his areas.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claims(&self, caller: &Caller, part: Part) -> Result<Vec<ClaimRow>, AppError> {
+        let areas = areas(caller);
+        Ok(claims::list(self.store.pool(), &self.filter(caller, &areas, part)).await?)
+    }
+
+    /// Appeals of the caller, and those of his areas.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn appeals(&self, caller: &Caller, part: Part) -> Result<Vec<AppealRow>, AppError> {
+        let areas = areas(caller);
+        Ok(claims::appeals(self.store.pool(), &self.filter(caller, &areas, part)).await?)
+    }
+
+    fn filter<'a>(&self, caller: &Caller, areas: &'a [AreaCode], part: Part) -> Filter<'a> {
+        Filter {
+            county: self.settings.county,
+            person: caller.actor.person,
+            areas,
+            pending: part.pending,
+            before: part.before,
+            limit: part.limit,
+        }
+    }
+
+    /// Appeals against a deduction, within seven days.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for an entry that is not the caller's; [`AppError::Conflict`] `not_appealable`,
+    /// `appeal_too_late`, `already_answered` when it was reversed, or `already_appealed`.
+    pub async fn appeal(
+        &self,
+        caller: &Caller,
+        entry: Uuid,
+        reason: &str,
+        keyed: &Keyed,
+        render: RenderAppeal,
+    ) -> Result<Reply, AppError> {
+        let (county, now, me) = (self.settings.county, self.clock.now(), caller.actor.person);
+        let of = ledger::find(self.store.pool(), county, entry).await?;
+        let own = |of: &PostedTransaction| of.posting.legs.iter().any(|leg| leg.account.owner == Some(me));
+        let of = of.filter(own).ok_or(AppError::NotFound)?;
+        if let Some(reply) = self.replay(Some(keyed)).await? {
+            return Ok(reply);
+        }
+        let mut fields = Fields::default();
+        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        fields.check()?;
+        check_appeal(&of, me, now).map_err(|refusal| match refusal {
+            AppealRefusal::NotADeduction => AppError::Conflict("not_appealable"),
+            AppealRefusal::TooLate => AppError::Conflict("appeal_too_late"),
+        })?;
+        if ledger::is_answered(self.store.pool(), entry).await? {
+            return Err(AppError::Conflict("already_answered"));
+        }
+        let area = of.posting.area;
+        let appeal = AppealRow {
+            id: self.new_id(),
+            county: county.to_string(),
+            area_code: area.to_string(),
+            transaction_id: entry,
+            person_id: me,
+            reason,
+            made_at: now,
+            status: "pending".to_owned(),
+            decided_by: None,
+            decided_at: None,
+            decision: None,
+        };
+        let (status, body) = render(&appeal);
+        let answer = self.answer(Some(keyed), appeal.id, status, &body);
+        let data = serde_json::json!({ "rule": of.posting.rule_code, "entry": entry });
+        let told = [tell(station(area), "appeal_made", data)];
+        let written: Result<(), StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if !claims::insert_appeal(conn, &appeal).await? {
+                    return Err(StoreError::Conflict);
+                }
+                inbox::tell(conn, appeal.id, county, now, &told).await?;
+                idempotency::keep(conn, answer.as_ref()).await
+            })
+        })
+        .await;
+        self.reply(written, keyed, status, body, "already_appealed").await
+    }
+
+    /// Decides an appeal; one that is upheld reverses its deduction at once.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`]; [`AppError::NotAllowed`] `own_decision` for whoever appeals, claimed the deduction or
+    /// decided it; [`AppError::Forbidden`]; [`AppError::Conflict`] `appeal_not_pending` or `already_answered`.
+    pub async fn decide_appeal(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        uphold: bool,
+        reason: &str,
+        keyed: &Keyed,
+        render: RenderAppeal,
+    ) -> Result<Reply, AppError> {
+        let (county, now, me) = (self.settings.county, self.clock.now(), caller.actor.person);
+        let appeal = claims::find_appeal(self.store.pool(), county, id).await?.ok_or(AppError::NotFound)?;
+        let area = appeal.area()?;
+        if appeal.person_id != me && !allow(&caller.actor, Action::ReadClaims, area) {
+            return Err(AppError::NotFound);
+        }
+        let of = ledger::find(self.store.pool(), county, appeal.transaction_id).await?;
+        let of = of.ok_or_else(|| AppError::Internal("an appeal against nothing".to_owned()))?;
+        let mut parties = vec![Some(appeal.person_id), of.posting.decided_by];
+        if of.posting.cause.source_type == SourceType::Claim {
+            let claim = claims::find(self.store.pool(), county, of.posting.cause.source_id).await?;
+            parties.extend(claim.map(|claim| Some(claim.claimed_by)));
+        }
+        if !may_decide(me, &parties) {
+            return Err(AppError::NotAllowed("own_decision"));
+        }
+        if !allow(&caller.actor, Action::DecideClaim, area) {
+            return Err(AppError::Forbidden);
+        }
+        if let Some(reply) = self.replay(Some(keyed)).await? {
+            return Ok(reply);
+        }
+        let mut fields = Fields::default();
+        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        fields.check()?;
+        if appeal.status != "pending" {
+            return Err(AppError::Conflict("appeal_not_pending"));
+        }
+        let booking = match uphold {
+            true => Some(self.reversal_of(&of, &reason, now, me)?),
+            false => None,
+        };
+        let after = AppealRow {
+            status: if uphold { "upheld" } else { "dismissed" }.to_owned(),
+            decided_by: Some(me),
+            decided_at: Some(now),
+            decision: Some(reason),
+            ..appeal
+        };
+        let data = serde_json::json!({ "entry": of.id });
+        let topic = if uphold { "appeal_upheld" } else { "appeal_dismissed" };
+        let told = [tell(person(after.person_id), topic, data)];
+        let (status, body) = render(&after);
+        let answer = self.answer(Some(keyed), after.id, status, &body);
+        let written: Result<bool, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                claims::decide_appeal(conn, &after).await?;
+                if let Some(booking) = &booking
+                    && ledger::book(conn, booking).await? == Booked::Known
+                {
+                    return Err(StoreError::Answered);
+                }
+                inbox::tell(conn, after.id, county, now, &told).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(true)
+            })
+        })
+        .await;
+        self.reply(written.map(|_| ()), keyed, status, body, "appeal_not_pending").await
+    }
+
+    fn reversal_of(
+        &self,
+        of: &PostedTransaction,
+        reason: &str,
+        at: DateTime<Utc>,
+        by: Uuid,
+    ) -> Result<Booking, AppError> {
+        let posting = reversal(of, reason, at, Some(by)).map_err(|_| AppError::Conflict("not_reversible"))?;
+        Ok(Booking::Posting { id: self.new_id(), posting: Box::new(posting) })
+    }
+
+    /// The answer of a write that others may have been quicker to make.
+    async fn reply(
+        &self,
+        written: Result<(), StoreError>,
+        keyed: &Keyed,
+        status: u16,
+        body: Vec<u8>,
+        taken: &'static str,
+    ) -> Result<Reply, AppError> {
+        match written {
+            Ok(()) => Ok(Reply { status, body, replayed: false }),
+            Err(StoreError::Conflict | StoreError::Twin) => {
+                self.replay(Some(keyed)).await?.ok_or(AppError::Conflict(taken))
+            }
+            Err(StoreError::Answered) => Err(AppError::Conflict("already_answered")),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn field_of(fault: ClaimFault) -> (&'static str, &'static str) {
+    match fault {
+        ClaimFault::RuleUnknown => ("ruleCode", "rule_unknown"),
+        ClaimFault::RuleAutomatic => ("ruleCode", "rule_automatic"),
+        ClaimFault::InTheFuture => ("happenedAt", "in_the_future"),
+        ClaimFault::TooLongAgo => ("happenedAt", "too_long_ago"),
+        ClaimFault::PointsNotAllowed => ("points", "out_of_range"),
+    }
+}
+
+/// The person whose points they are is told, and whoever claimed for him. A deduction says that it is one: its notice
+/// begins the time for an appeal.
+fn decision_told(claim: &ClaimRow, award: Option<&Award>) -> Vec<Notification> {
+    let topic = match award {
+        None => "claim_refused",
+        Some(award) if award.notice => "claim_deducted",
+        Some(_) => "claim_granted",
+    };
+    let data = serde_json::json!({
+        "rule": claim.rule_code, "points": award.map(|award| award.points), "entry": claim.transaction_id,
+    });
+    let mut told = vec![tell(person(claim.claimed_by), topic, data.clone())];
+    // What was refused is between those two: he is not told of what somebody said of him in vain.
+    if claim.person_id != claim.claimed_by && award.is_some() {
+        told.push(tell(person(claim.person_id), topic, data));
+    }
+    told
+}
+
+fn areas(caller: &Caller) -> Vec<AreaCode> {
+    let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
+    reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect()
+}

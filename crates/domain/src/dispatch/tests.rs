@@ -1,0 +1,302 @@
+use chrono::TimeDelta;
+use proptest::prelude::*;
+
+use super::*;
+
+const GRID: &str = "140724104003001";
+const VILLAGE: &str = "140724104003";
+const TOWNSHIP: &str = "140724104";
+const COUNTY: &str = "140724";
+
+fn area(code: &str) -> AreaCode {
+    code.parse().expect("a valid area code")
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_780_300_000, 0).expect("a moment")
+}
+
+fn person(id: u128) -> Uuid {
+    Uuid::from_u128(id)
+}
+
+fn member(id: u128) -> MemberFacts {
+    MemberFacts {
+        person: person(id),
+        open_orders: 0,
+        full: false,
+        on_leave: false,
+        off_duty: false,
+        quiet: false,
+        offered_at: None,
+        history: History::default(),
+    }
+}
+
+/// A team with three members, 100 × its id and the two after.
+fn team(id: u128, covers: &str, open_orders: i64) -> TeamFacts {
+    TeamFacts {
+        team: Uuid::from_u128(id),
+        name: format!("队{id}"),
+        kind: TeamKind::Special,
+        covers: area(covers),
+        skills: vec!["便民".to_owned()],
+        open_orders,
+        volunteers: 3,
+        history: History::default(),
+        members: (0..3).map(|n| member(id * 100 + n)).collect(),
+    }
+}
+
+fn question() -> Question {
+    Question {
+        area: area(GRID),
+        skill: "便民".to_owned(),
+        asked: Vec::new(),
+        invited: Vec::new(),
+        kind: Kind::Service,
+        urgency: Urgency::Normal,
+        mode: AssignMode::WholeTeam,
+        requester: person(1),
+        at: now(),
+        accept_within_seconds: 86_400,
+    }
+}
+
+fn in_mode(mode: AssignMode) -> Question {
+    Question { mode, ..question() }
+}
+
+#[test]
+fn the_grids_own_team_comes_before_a_freer_and_quicker_one_above() {
+    let mut quick = team(1, TOWNSHIP, 0);
+    quick.history = History { accepts: 50, waited_seconds: 60 };
+    let decision = choose(&question(), &[quick, team(2, GRID, 40)]);
+    assert_eq!(decision.chosen, Some(Uuid::from_u128(2)));
+    assert!(decision.shortfalls.is_empty(), "{:?}", decision.shortfalls);
+}
+
+#[test]
+fn among_equally_near_teams_the_quicker_comes_first_then_the_freer() {
+    let mut slow = team(1, TOWNSHIP, 0);
+    slow.history = History { accepts: 1, waited_seconds: 90_000 };
+    assert_eq!(choose(&question(), &[slow, team(2, TOWNSHIP, 9)]).chosen, Some(Uuid::from_u128(2)));
+    let equals = [team(1, TOWNSHIP, 5), team(2, TOWNSHIP, 4)];
+    assert_eq!(choose(&question(), &equals).chosen, Some(Uuid::from_u128(2)));
+}
+
+#[test]
+fn enforcement_teams_are_for_reports_only() {
+    let mut enforcing = team(1, COUNTY, 0);
+    enforcing.kind = TeamKind::Enforcement;
+    let teams = [enforcing];
+    let refused = choose(&question(), &teams);
+    assert_eq!(refused.chosen, None);
+    assert!(refused.candidates[0].reasons.iter().any(|why| why.contains("执法队")), "{refused:?}");
+    let report = Question { kind: Kind::Report, ..question() };
+    assert_eq!(choose(&report, &teams).chosen, Some(Uuid::from_u128(1)));
+}
+
+#[test]
+fn what_is_missing_near_the_place_is_told_even_when_somebody_farther_was_found() {
+    let mut unable = team(1, GRID, 0);
+    unable.skills = vec!["医疗".to_owned()];
+    unable.members.clear();
+    let decision = choose(&question(), &[unable, team(2, TOWNSHIP, 0)]);
+    assert_eq!(decision.chosen, Some(Uuid::from_u128(2)));
+    assert_eq!(decision.shortfalls, ["本村没有会“便民”的队伍"]);
+    let mut untrained = team(1, VILLAGE, 0);
+    untrained.members.clear();
+    let decision = choose(&question(), &[untrained]);
+    assert_eq!(decision.chosen, None);
+    assert_eq!(decision.shortfalls[0], "本村队伍里没有会“便民”的志愿者");
+}
+
+#[test]
+fn nobody_is_told_who_is_away_full_told_before_or_the_requester() {
+    let mut facts = team(1, GRID, 0);
+    facts.members[0].on_leave = true;
+    facts.members[1].full = true;
+    let told = Question { invited: vec![person(102)], ..question() };
+    let decision = choose(&told, std::slice::from_ref(&facts));
+    assert_eq!(decision.chosen, None);
+    let words = decision.candidates[0].reasons.join("，");
+    for word in ["1人请假", "1人手上已满", "1人本轮已通知", "现在可请0人"] {
+        assert!(words.contains(word), "{words}");
+    }
+    let own = Question { requester: person(102), ..question() };
+    assert_eq!(choose(&own, std::slice::from_ref(&facts)).chosen, None);
+    assert_eq!(choose(&question(), &[facts]).invited, [person(102)]);
+}
+
+#[test]
+fn who_is_on_duty_comes_first_and_the_others_when_he_has_been_asked() {
+    let mut facts = team(1, GRID, 0);
+    facts.members[0].off_duty = true;
+    facts.members[1].off_duty = true;
+    let teams = [facts];
+    let first = choose(&in_mode(AssignMode::Named), &teams);
+    assert_eq!(first.volunteer, Some(person(102)));
+    let then = Question { invited: first.invited, ..in_mode(AssignMode::Named) };
+    assert_eq!(choose(&then, &teams).volunteer, Some(person(100)));
+}
+
+#[test]
+fn an_urgent_order_wakes_last_who_wants_quiet() {
+    let mut facts = team(1, GRID, 0);
+    facts.members[0].quiet = true;
+    let teams = [facts];
+    assert_eq!(choose(&in_mode(AssignMode::Named), &teams).volunteer, Some(person(100)));
+    let urgent = Question { urgency: Urgency::Urgent, ..in_mode(AssignMode::Named) };
+    assert_eq!(choose(&urgent, &teams).volunteer, Some(person(101)));
+}
+
+#[test]
+fn more_are_told_in_a_large_team_and_at_once_of_an_urgent_order() {
+    let of = |members: u128, urgency: Urgency| {
+        let members = (0..members).map(member).collect();
+        let question = Question { requester: person(9_999), urgency, ..question() };
+        choose(&question, &[TeamFacts { members, ..team(1, GRID, 0) }]).invited.len()
+    };
+    assert_eq!([3, 24, 90].map(|members| of(members, Urgency::Normal)), [1, 2, 3]);
+    assert_eq!(of(90, Urgency::Urgent), 12);
+}
+
+#[test]
+fn the_last_who_can_be_asked_have_the_whole_limit() {
+    let of = |members: u128| {
+        let members = (0..members).map(|n| member(n + 2)).collect();
+        choose(&question(), &[TeamFacts { members, ..team(1, GRID, 0) }]).patience_seconds
+    };
+    assert_eq!([of(1), of(20), of(90)], [Some(86_400), Some(1_200), Some(1_800)]);
+}
+
+#[test]
+fn the_three_modes_name_nobody_the_best_and_the_next_in_turn() {
+    let mut facts = team(1, GRID, 0);
+    facts.members[0].history = History { accepts: 0, waited_seconds: 90_000 };
+    facts.members[1].history = History { accepts: 9, waited_seconds: 900 };
+    facts.members[1].offered_at = Some(now() - TimeDelta::days(3));
+    facts.members[0].offered_at = Some(now() - TimeDelta::days(9));
+    facts.members[2].offered_at = Some(now() - TimeDelta::hours(1));
+    let teams = [facts];
+    let grab = choose(&question(), &teams);
+    assert_eq!((grab.volunteer, grab.invited.len()), (None, 1));
+    assert_eq!(choose(&in_mode(AssignMode::Named), &teams).volunteer, Some(person(101)));
+    assert_eq!(choose(&in_mode(AssignMode::Rotation), &teams).volunteer, Some(person(100)));
+}
+
+#[test]
+fn rest_load_and_share_make_way_for_others() {
+    let last = |change: &dyn Fn(&mut MemberFacts)| {
+        let mut facts = team(1, GRID, 0);
+        change(&mut facts.members[0]);
+        choose(&question(), &[facts]).people.last().map(|one| one.person)
+    };
+    assert_eq!(last(&|one| one.offered_at = Some(now() - TimeDelta::hours(2))), Some(person(100)));
+    assert_eq!(last(&|one| one.open_orders = 1), Some(person(100)));
+    assert_eq!(last(&|one| one.history.waited_seconds = 9_000), Some(person(100)));
+    let (fresh, taken) = (member(1), History { accepts: 1, waited_seconds: 11_000 });
+    assert!(taken.expected_seconds(10_800) > fresh.history.expected_seconds(10_800));
+}
+
+#[test]
+fn the_expected_time_moves_from_the_prior_to_what_was_seen() {
+    let seen = |accepts, waited_seconds| History { accepts, waited_seconds }.expected_seconds(1_000);
+    assert_eq!(seen(0, 0), 1_000);
+    assert_eq!(seen(1, 100), 550);
+    assert_eq!(seen(99, 9_900), 109);
+    assert_eq!(seen(0, 5_000), 6_000, "waiting in vain counts");
+    assert_eq!(seen(-1, -5), 1_000, "nonsense does no harm");
+}
+
+#[test]
+fn an_answer_survives_the_database_and_an_old_one_is_still_read() {
+    let decision = choose(&question(), &[team(1, GRID, 0)]);
+    let text = serde_json::to_string(&decision).expect("JSON");
+    assert_eq!(serde_json::from_str::<Decision>(&text).expect("a decision"), decision);
+    let old = r#"{"chosen":"00000000-0000-0000-0000-000000000001","candidates":[]}"#;
+    assert_eq!(serde_json::from_str::<Decision>(old).expect("an old decision").invited, Vec::<Uuid>::new());
+}
+
+fn any_member() -> impl Strategy<Value = MemberFacts> {
+    let (flag, hours) = (any::<bool>(), prop::option::of(0_i64..100));
+    (0_i64..6, flag, flag, flag, flag, hours, 0_i64..30, 0_i64..1_000_000).prop_map(
+        |(open_orders, full, on_leave, off_duty, quiet, hours, accepts, waited_seconds)| MemberFacts {
+            open_orders,
+            full: full && open_orders > 2,
+            on_leave: on_leave && off_duty,
+            off_duty,
+            quiet,
+            offered_at: hours.map(|hours| now() - TimeDelta::hours(hours)),
+            history: History { accepts, waited_seconds },
+            ..member(0)
+        },
+    )
+}
+
+fn any_team() -> impl Strategy<Value = TeamFacts> {
+    let place = prop::sample::select(vec![GRID, VILLAGE, TOWNSHIP, COUNTY]);
+    (place, prop::collection::vec(any_member(), 0..25), 0_i64..50).prop_map(
+        |(covers, members, open_orders)| TeamFacts {
+            volunteers: members.len() as i64,
+            members,
+            ..team(1, covers, open_orders)
+        },
+    )
+}
+
+fn any_county() -> impl Strategy<Value = Vec<TeamFacts>> {
+    prop::collection::vec(any_team(), 1..6).prop_map(|mut teams| {
+        for (n, team) in teams.iter_mut().enumerate() {
+            team.team = Uuid::from_u128(n as u128 + 1);
+            for (m, one) in team.members.iter_mut().enumerate() {
+                one.person = person(1_000 * (n as u128 + 1) + m as u128);
+            }
+        }
+        teams
+    })
+}
+
+fn any_mode() -> impl Strategy<Value = AssignMode> {
+    prop::sample::select(vec![AssignMode::WholeTeam, AssignMode::Named, AssignMode::Rotation])
+}
+
+proptest! {
+    /// Asking on always ends, tells nobody twice, nobody who must not be told, one at a time where one is named, and
+    /// does not depend on the order of rows.
+    #[test]
+    fn asking_on_ends_and_never_repeats(teams in any_county(), mode in any_mode(), turn in 0usize..25) {
+        let mut question = in_mode(mode);
+        loop {
+            let decision = choose(&question, &teams);
+            let mut turned = teams.clone();
+            let length = turned.len();
+            turned.rotate_left(turn % length);
+            for team in &mut turned {
+                let members = team.members.len().max(1);
+                team.members.rotate_left(turn % members);
+            }
+            prop_assert_eq!(&choose(&question, &turned), &decision);
+            let Some(chosen) = decision.chosen else { break };
+            let team = teams.iter().find(|team| team.team == chosen).expect("a team of the facts");
+            prop_assert!(!decision.invited.is_empty());
+            prop_assert_eq!(decision.volunteer.is_some(), mode != AssignMode::WholeTeam);
+            prop_assert!(mode == AssignMode::WholeTeam || decision.invited.len() == 1);
+            for told in &decision.invited {
+                let facts = team.members.iter().find(|one| one.person == *told).expect("one of the team");
+                prop_assert!(!facts.on_leave && !facts.full && !question.invited.contains(told));
+            }
+            question.invited.extend(decision.invited);
+        }
+        prop_assert!(question.invited.len() < TOLD_AT_MOST + 3);
+    }
+
+    /// What is stored is the question and the facts: read back, they give the same answer.
+    #[test]
+    fn a_stored_question_gives_the_same_answer(teams in any_county(), mode in any_mode()) {
+        let stored = serde_json::to_string(&(in_mode(mode), &teams)).expect("JSON");
+        let (question, facts): (Question, Vec<TeamFacts>) = serde_json::from_str(&stored).expect("as it was");
+        prop_assert_eq!(choose(&question, &facts), choose(&in_mode(mode), &teams));
+    }
+}

@@ -1,0 +1,538 @@
+//! Who may do what: every operation of the specification, asked by everybody, against one committed table.
+//!
+//! `tests/access_table.tsv` has a row an operation and a column a person; a cell is the status of the answer. An
+//! operation without a row fails, and so does a row without an operation. `XINGFUMA_RENEW=1` writes the table anew:
+//! read the difference before it is committed. The table is the same on both databases.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use xingfuma_tests::{
+    client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
+    program::{Demo, Fleet},
+};
+
+const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
+/// The id of the grant that makes a resident a volunteer.
+const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
+/// An id that nothing has.
+const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
+
+/// Everybody who asks, and what he is to the order that he asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    /// Nobody has logged in.
+    Anonymous,
+    /// The resident who ordered, in a session that was ended.
+    LoggedOut,
+    /// The resident who ordered.
+    Requester,
+    /// Another resident.
+    Resident,
+    /// The volunteer who accepts, or the first of the team before somebody has.
+    Worker,
+    /// Another volunteer of the same team.
+    Teammate,
+    /// The leader of that team.
+    Leader,
+    /// A volunteer of a sibling grid's team.
+    Sibling,
+    /// The dispatcher of the village.
+    Village,
+    /// The dispatcher of the township.
+    Township,
+    /// A dispatcher of another township.
+    Foreign,
+    /// An operator who did not enter it.
+    Operator,
+    /// The county's administrator.
+    Admin,
+    /// The auditor.
+    Auditor,
+}
+
+const EVERYBODY: [Who; 14] = [
+    Who::Anonymous,
+    Who::LoggedOut,
+    Who::Requester,
+    Who::Resident,
+    Who::Worker,
+    Who::Teammate,
+    Who::Leader,
+    Who::Sibling,
+    Who::Village,
+    Who::Township,
+    Who::Foreign,
+    Who::Operator,
+    Who::Admin,
+    Who::Auditor,
+];
+
+/// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
+const ENDINGS: [&str; 2] = ["POST /api/v1/auth/logout", "DELETE /api/v1/me"];
+
+/// How far an order has come before the operation is tried on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Dispatched,
+    Accepted,
+    Waiting,
+    Completed,
+    Rated,
+    /// A post of the requester's that the worker has not agreed to.
+    Shown,
+    /// A post with both consents.
+    Agreed,
+    /// A post that is published.
+    Published,
+}
+
+/// What an operation is tried on.
+enum Target {
+    /// Nothing that belongs to somebody.
+    None,
+    /// An order at this stage.
+    Order(Stage),
+    /// The post of an order at this stage.
+    Post(Stage),
+    /// The worker's entry for a completed order.
+    Entry,
+    /// A claim of the worker's that waits for a decision.
+    Claim,
+    /// Points taken from the worker: claimed by the village, decided by the township.
+    Deduction,
+    /// The worker's appeal against that.
+    Appeal,
+}
+
+/// How an operation is tried: on what, and with which good body.
+struct Trial {
+    target: Target,
+    body: fn(&World) -> Value,
+}
+
+const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
+    Trial { target, body }
+}
+
+/// The one place that has to learn of a new operation.
+fn trial(operation: &str) -> Option<Trial> {
+    use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
+    use Target::{Appeal, Claim, Deduction, Entry, None as Nowhere, Order, Post};
+    let nothing: fn(&World) -> Value = |_| json!({});
+    let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
+    let trial = match operation {
+        "POST /api/v1/auth/wechat" => on(Nowhere, |_| json!({ "code": "demo-resident-2" })),
+        "POST /api/v1/auth/wechat/phone" => on(Nowhere, |_| json!({ "code": "no-such-code" })),
+        "POST /api/v1/auth/password" => on(Nowhere, |_| json!({ "username": "nobody", "password": "wrong" })),
+        "POST /api/v1/auth/refresh" => on(Nowhere, |_| json!({ "refreshToken": "wrong" })),
+        "POST /api/v1/auth/logout" | "POST /api/v1/me/export" | "DELETE /api/v1/me" => on(Nowhere, nothing),
+        "PUT /api/v1/me/inbox" => on(Nowhere, |_| json!({ "upTo": NOTHING })),
+        "POST /api/v1/orders" => on(Nowhere, |world| world.order()),
+        "GET /api/v1/me"
+        | "GET /api/v1/me/inbox"
+        | "GET /api/v1/me/passbook"
+        | "GET /api/v1/orders"
+        | "GET /api/v1/dispatch/board"
+        | "GET /api/v1/score/appeals"
+        | "GET /api/v1/score/claims"
+        | "GET /api/v1/score/rules"
+        | "GET /api/v1/showcase"
+        | "GET /api/v1/showcase/pending"
+        | "GET /api/v1/categories"
+        | "GET /api/v1/openapi.json"
+        | "GET /livez"
+        | "GET /readyz"
+        | "GET /metrics"
+        | "GET /api/v1/signs/{code}"
+        | "GET /api/v1/badges/{number}" => on(Nowhere, nothing),
+        "GET /api/v1/orders/{id}" | "GET /api/v1/orders/{id}/events" | "GET /api/v1/orders/{id}/decision" => {
+            on(Order(Accepted), nothing)
+        }
+        "POST /api/v1/orders/{id}/contact" => on(Order(Accepted), reason),
+        "POST /api/v1/orders/{id}/dispatch" => {
+            on(Order(Dispatched), |world| json!({ "teamId": world.team, "reason": "就近" }))
+        }
+        "POST /api/v1/orders/{id}/accept" | "POST /api/v1/orders/{id}/urge" => on(Order(Dispatched), nothing),
+        "POST /api/v1/orders/{id}/decline"
+        | "POST /api/v1/orders/{id}/escalate"
+        | "POST /api/v1/orders/{id}/cancel" => on(Order(Dispatched), reason),
+        "POST /api/v1/orders/{id}/arrive" => on(Order(Accepted), nothing),
+        "POST /api/v1/orders/{id}/hand-over" => {
+            on(Order(Accepted), |world| json!({ "volunteerId": world.teammate, "reason": "临时有事" }))
+        }
+        "POST /api/v1/orders/{id}/complete" => {
+            on(Order(Accepted), |_| json!({ "summary": "已送到", "minutes": 20 }))
+        }
+        "POST /api/v1/orders/{id}/wait" => on(Order(Accepted), |_| json!({ "question": "几点在家？" })),
+        "POST /api/v1/orders/{id}/answer" => on(Order(Waiting), |_| json!({ "answer": "下午三点" })),
+        "POST /api/v1/orders/{id}/rate" => on(Order(Completed), |_| json!({ "stars": 5, "solved": true })),
+        "POST /api/v1/orders/{id}/reopen" => on(Order(Rated), reason),
+        "POST /api/v1/orders/{id}/show" => on(Order(Rated), |_| json!({ "text": "谢谢", "consent": true })),
+        "POST /api/v1/showcase/{id}/consent" => on(Post(Shown), nothing),
+        "POST /api/v1/showcase/{id}/approve" => on(Post(Agreed), nothing),
+        "POST /api/v1/showcase/{id}/reject" => on(Post(Agreed), reason),
+        "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
+            on(Post(Published), nothing)
+        }
+        "GET /api/v1/score/entries/{id}/why" => on(Entry, nothing),
+        "POST /api/v1/score/entries/{id}/reverse" => on(Entry, reason),
+        "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
+        "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
+        "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
+        "POST /api/v1/score/appeals" => on(Deduction, reason),
+        "POST /api/v1/score/appeals/{id}/decide" => {
+            on(Appeal, |_| json!({ "uphold": true, "reason": "属实" }))
+        }
+        _ => return None,
+    };
+    Some(trial)
+}
+
+/// A county in which everybody is logged in.
+struct World {
+    people: BTreeMap<Who, Client>,
+    sign: String,
+    badge: String,
+    team: String,
+    teammate: String,
+    /// What was made and not used up, by stage.
+    ready: BTreeMap<Stage, Made>,
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    order: String,
+    post: Option<String>,
+}
+
+impl World {
+    /// Logs everybody in. The third resident is made a volunteer of a sibling grid by `sql`, which speaks the
+    /// database's dialect: SQLite's ids are bytes.
+    fn new(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String, is_postgres: bool) -> World {
+        let people = log_in_everybody(base, accounts);
+        let _ = sql(&become_volunteer(&id_of(&people[&Who::Sibling]), accounts.grid(), is_postgres));
+        let roles = people[&Who::Sibling].get("/me").expect(200);
+        assert_eq!(roles["roles"][0]["role"], "volunteer", "counts at the next request: {roles}");
+        let me = people[&Who::Worker].get("/me").expect(200);
+        World {
+            sign: accounts.sign().to_owned(),
+            badge: text(&me, "badge"),
+            team: text(&me["roles"][0], "teamId"),
+            teammate: id_of(&people[&Who::Teammate]),
+            people,
+            ready: BTreeMap::new(),
+        }
+    }
+
+    fn order(&self) -> Value {
+        json!({ "signCode": self.sign, "categoryCode": "errand", "description": "代取快递" })
+    }
+
+    fn post(&self, who: Who, path: &str, body: &Value) -> Value {
+        let answer = self.people[&who].post(path, body);
+        assert!((200..300).contains(&answer.status), "{who:?} {path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// An order at a stage: one that a refused operation left as it was, or a new one.
+    fn at(&mut self, stage: Stage) -> Made {
+        match self.ready.remove(&stage) {
+            Some(made) => made,
+            None => self.make(stage),
+        }
+    }
+
+    fn make(&self, stage: Stage) -> Made {
+        let placed = self.post(Who::Requester, "/orders", &self.order());
+        let order = text(&placed, "id");
+        self.wait_until_dispatched(&order);
+        let mut made = Made { order, post: None };
+        for step in [
+            Stage::Accepted,
+            Stage::Waiting,
+            Stage::Completed,
+            Stage::Rated,
+            Stage::Shown,
+            Stage::Agreed,
+            Stage::Published,
+        ] {
+            if step <= stage && !(step == Stage::Waiting && stage != Stage::Waiting) {
+                self.advance(&mut made, step);
+            }
+        }
+        made
+    }
+
+    fn advance(&self, made: &mut Made, to: Stage) {
+        let path = |verb: &str| format!("/orders/{}/{verb}", made.order);
+        let of_post = |verb: &str| format!("/showcase/{}/{verb}", made.post.as_deref().unwrap_or_default());
+        match to {
+            Stage::Dispatched => {}
+            Stage::Accepted => _ = self.post(Who::Worker, &path("accept"), &json!({})),
+            Stage::Waiting => _ = self.post(Who::Worker, &path("wait"), &json!({ "question": "在家吗？" })),
+            Stage::Completed => {
+                let done = json!({ "summary": "已送到", "minutes": 20 });
+                self.post(Who::Worker, &path("complete"), &done);
+            }
+            Stage::Rated => {
+                _ = self.post(Who::Requester, &path("rate"), &json!({ "stars": 5, "solved": true }))
+            }
+            Stage::Shown => {
+                let shown = json!({ "text": "谢谢", "consent": true });
+                made.post = Some(text(&self.post(Who::Requester, &path("show"), &shown), "id"));
+            }
+            Stage::Agreed => _ = self.post(Who::Worker, &of_post("consent"), &json!({})),
+            Stage::Published => _ = self.post(Who::Village, &of_post("approve"), &json!({})),
+        }
+    }
+
+    fn wait_until_dispatched(&self, order: &str) {
+        let begun = Instant::now();
+        let path = format!("/orders/{order}");
+        while self.people[&Who::Requester].get(&path).expect(200)["status"] != "dispatched" {
+            assert!(begun.elapsed() < DISPATCHED_WITHIN, "not dispatched");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The worker's points for a completed order.
+    fn entry(&self, order: &str) -> String {
+        let passbook = self.people[&Who::Worker].get("/me/passbook?limit=100").expect(200);
+        let entries = passbook["items"].as_array().or(passbook["entries"].as_array()).expect("entries");
+        let entry = entries.iter().find(|entry| entry["orderId"] == order);
+        text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
+    }
+
+    /// A claim about what happened an hour ago, by the server's clock: tests have none.
+    fn claim(&self, rule: &str, person: Option<String>) -> Value {
+        let answer = self.people[&Who::Worker].get("/me");
+        let date = answer.header("date").expect("every answer has a date");
+        let now = chrono::DateTime::parse_from_rfc2822(date).expect("a date");
+        let happened_at = (now - chrono::TimeDelta::hours(1)).to_rfc3339();
+        let mut claim = json!({ "ruleCode": rule, "happenedAt": happened_at, "evidence": "走访记录" });
+        if let Some(person) = person {
+            claim["personId"] = json!(person);
+        }
+        claim
+    }
+
+    fn made_claim(&self) -> String {
+        text(&self.post(Who::Worker, "/score/claims", &self.claim("701", None)), "id")
+    }
+
+    fn deduction(&self) -> String {
+        let worker = id_of(&self.people[&Who::Worker]);
+        let claim = text(&self.post(Who::Village, "/score/claims", &self.claim("D01", Some(worker))), "id");
+        let granted = json!({ "grant": true, "reason": "属实" });
+        text(&self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted), "entryId")
+    }
+
+    fn appeal(&self) -> String {
+        let appeal = json!({ "entryId": self.deduction(), "reason": "已改期" });
+        text(&self.post(Who::Worker, "/score/appeals", &appeal), "id")
+    }
+
+    /// Tries an operation as everybody; answers the statuses in the order of [`EVERYBODY`].
+    fn try_all(&mut self, operation: &str) -> Vec<u16> {
+        let trial = trial(operation).unwrap_or_else(|| {
+            panic!("{operation} is served, and nobody says here who may do it: add it to `trial` and to the table")
+        });
+        EVERYBODY.into_iter().map(|who| self.try_one(operation, &trial, who)).collect()
+    }
+
+    fn try_one(&mut self, operation: &str, trial: &Trial, who: Who) -> u16 {
+        let mut body = (trial.body)(self);
+        let (stage, id) = match trial.target {
+            Target::None => (None, String::new()),
+            Target::Claim => (None, self.made_claim()),
+            Target::Deduction => (None, self.deduction()),
+            Target::Appeal => (None, self.appeal()),
+            Target::Order(stage) => (Some(stage), String::new()),
+            Target::Post(stage) => (Some(stage), String::new()),
+            Target::Entry => (Some(Stage::Completed), String::new()),
+        };
+        let made = stage.map(|stage| self.at(stage));
+        let id = match (&trial.target, &made) {
+            (Target::Order(_), Some(made)) => made.order.clone(),
+            (Target::Post(_), Some(made)) => made.post.clone().expect("a post"),
+            (Target::Entry, Some(made)) => self.entry(&made.order),
+            _ => id,
+        };
+        if matches!(trial.target, Target::Deduction) {
+            body["entryId"] = json!(id);
+        }
+        let answer = self.ask(operation, who, &id, &body);
+        if let (Some(stage), Some(made)) = (stage, made) {
+            if answer.status >= 300 || operation.starts_with("GET ") || operation.ends_with("/contact") {
+                self.ready.insert(stage, made);
+            } else {
+                // A volunteer holds only so many orders at once.
+                self.people[&Who::Township]
+                    .post(&format!("/orders/{}/cancel", made.order), &json!({ "reason": "试完" }));
+            }
+        }
+        if !id.is_empty() && (answer.status == 404 || answer.status == 401) {
+            self.looks_like_nothing(operation, who, &id, &body, &answer);
+        }
+        answer.status
+    }
+
+    fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
+        let (method, path) = operation.split_once(' ').expect("a method and a path");
+        let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
+        let client = &self.people[&who];
+        match path.strip_prefix("/api/v1") {
+            Some(path) if method == "GET" => client.get(path),
+            Some(path) => {
+                let bytes = body.to_string().into_bytes();
+                let key = fresh_key();
+                client.send(method, path, &[(IDEMPOTENCY_KEY, &key)], &bytes).expect("an answer")
+            }
+            None => client.get_outside(&path).expect("an answer"),
+        }
+    }
+
+    /// "Not yours" and "not there" are the same answer but for the request's id.
+    fn looks_like_nothing(&self, operation: &str, who: Who, id: &str, body: &Value, answer: &Answer) {
+        let nothing = self.ask(operation, who, NOTHING, body);
+        let bare = |answer: &Answer| {
+            let mut problem = answer.json();
+            problem["requestId"] = Value::Null;
+            (answer.status, problem)
+        };
+        assert_eq!(bare(answer), bare(&nothing), "{operation} as {who:?}, {id}");
+    }
+}
+
+/// Everybody with a session of his own; one of them ended.
+fn log_in_everybody(base: &str, accounts: &Accounts) -> BTreeMap<Who, Client> {
+    let log_in = |account| Client::log_in(base, account);
+    let (residents, volunteers) = (accounts.all("resident"), accounts.all("volunteer"));
+    let logged_out = log_in(residents[0]);
+    assert_eq!(logged_out.post("/auth/logout", &json!({})).status, 204);
+    BTreeMap::from([
+        (Who::Anonymous, Client::anonymous(base)),
+        (Who::LoggedOut, logged_out),
+        (Who::Requester, log_in(residents[0])),
+        (Who::Resident, log_in(residents[1])),
+        (Who::Worker, log_in(volunteers[0])),
+        (Who::Teammate, log_in(volunteers[1])),
+        (Who::Leader, log_in(accounts.one("grid_leader"))),
+        (Who::Sibling, log_in(residents[2])),
+        (Who::Village, log_in(accounts.village_dispatcher())),
+        (Who::Township, log_in(accounts.township_dispatcher())),
+        (Who::Foreign, log_in(accounts.foreign_dispatcher())),
+        (Who::Operator, log_in(accounts.one("operator"))),
+        (Who::Admin, log_in(accounts.one("county_admin"))),
+        (Who::Auditor, log_in(accounts.one("auditor"))),
+    ])
+}
+
+/// SQL that makes a person a volunteer of the team of another grid.
+fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
+    let bytes =
+        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let (grant, person) = (bytes(NEW_GRANT), bytes(person));
+    format!(
+        "INSERT INTO role_grant (id, county, person_id, role, area_code, team_id, granted_at) \
+         SELECT {grant}, t.county, {person}, 'volunteer', a.area_code, t.id, '2026-01-01 00:00:00+00:00' \
+         FROM team t JOIN team_area a ON a.team_id = t.id \
+         WHERE t.kind = 'grid' AND a.area_code <> '{grid}' ORDER BY a.area_code LIMIT 1"
+    )
+}
+
+fn id_of(client: &Client) -> String {
+    text(&client.get("/me").expect(200), "id")
+}
+
+fn text(value: &Value, member: &str) -> String {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}")).to_owned()
+}
+
+/// Every operation that is served, from the served specification.
+fn operations(client: &Client) -> Vec<String> {
+    let document = client.get("/openapi.json").expect(200);
+    let mut operations: Vec<String> = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        let methods = methods.as_object().expect("methods").keys();
+        operations.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    operations.sort_by_key(|operation| {
+        operation.split_once(' ').map(|(method, path)| (path.to_owned(), method.to_owned()))
+    });
+    operations
+}
+
+fn table_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("access_table.tsv")
+}
+
+fn written(rows: &[(String, Vec<u16>)]) -> String {
+    let names: Vec<String> = EVERYBODY.iter().map(|who| format!("{who:?}")).collect();
+    let mut table = format!("operation\t{}\n", names.join("\t"));
+    for (operation, statuses) in rows {
+        let cells: Vec<String> = statuses.iter().map(u16::to_string).collect();
+        table.push_str(&format!("{operation}\t{}\n", cells.join("\t")));
+    }
+    table
+}
+
+/// Asks everything of everybody and compares with the table, line by line.
+fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String, is_postgres: bool) {
+    let mut world = World::new(base, accounts, sql, is_postgres);
+    let all = operations(&world.people[&Who::Anonymous]);
+    let ends_something = |operation: &String| ENDINGS.contains(&operation.as_str());
+    let mut rows: Vec<(String, Vec<u16>)> = Vec::new();
+    for operation in all.iter().filter(|operation| !ends_something(operation)) {
+        rows.push((operation.clone(), world.try_all(operation)));
+    }
+    for operation in ENDINGS {
+        world.people = log_in_everybody(base, accounts);
+        rows.push((operation.to_owned(), world.try_all(operation)));
+    }
+    rows.sort_by_key(|(operation, _)| {
+        operation.split_once(' ').map(|(method, path)| (path.to_owned(), method.to_owned()))
+    });
+    let found = written(&rows);
+    if std::env::var_os("XINGFUMA_RENEW").is_some() {
+        fs::write(table_path(), &found).expect("the table is written");
+    }
+    let wanted = fs::read_to_string(table_path()).expect("tests/access_table.tsv");
+    let differences: Vec<String> = wanted
+        .lines()
+        .filter(|line| !found.lines().any(|other| other == *line))
+        .map(|line| format!("- {line}"))
+        .chain(
+            found
+                .lines()
+                .filter(|line| !wanted.lines().any(|other| other == *line))
+                .map(|line| format!("+ {line}")),
+        )
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "the table is another (- committed, + found):\n{}",
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn everybody_alone() {
+    let demo = Demo::start();
+    let sql = |statement: &str| demo.sql(statement);
+    meets_the_table(demo.base(), demo.accounts(), sql, false);
+}
+
+#[test]
+fn everybody_in_a_fleet() {
+    let fleet = Fleet::start(1, 1);
+    let sql = |statement: &str| fleet.sql(statement);
+    meets_the_table(&fleet.bases()[0], fleet.accounts(), sql, true);
+}

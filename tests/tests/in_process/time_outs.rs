@@ -1,0 +1,205 @@
+//! Time passing: what is due happens at its moment and not a millisecond earlier, once, and once also after downtime or
+//! under several sweeps. The moments are written out here by hand, from the time limits and the working calendar.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+use xingfuma_app::{command::Request, place::PlaceRequest};
+use xingfuma_domain::{
+    area::Level,
+    deadline::Urgency,
+    order::{Event, Hat, Record, State, Status},
+};
+use xingfuma_store::due;
+
+use crate::{on_both_databases, small_county::SmallCounty};
+
+const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
+
+on_both_databases!(
+    an_offer_that_nobody_takes_climbs_to_the_county,
+    a_day_of_downtime_fires_each_once,
+    a_lost_hint_is_found_after_its_grace,
+    a_question_and_a_promise_run_out_once,
+    what_a_dead_sweep_had_leased_comes_again,
+    an_urgent_order_does_not_wait_for_monday,
+);
+
+fn moment(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Checks that something happens to the order at this moment: nothing a millisecond before, one event then, nothing
+/// more after it. Returns the event.
+async fn fires_at(county: &SmallCounty, order: Uuid, at: DateTime<Utc>) -> Record {
+    let before = county.order(order).await.version;
+    county.advance_to(at - MILLISECOND);
+    assert_eq!(county.sweep().await, 0, "nothing is due before {at}");
+    assert_eq!(county.order(order).await.version, before, "too early");
+    county.advance_to(at);
+    assert_eq!(county.sweep().await, 1, "it is due at {at}");
+    assert_eq!(county.sweep().await, 0, "it is not due twice");
+    assert_eq!(county.order(order).await.version, before + 1, "one event");
+    let last = county.records(order).await.pop().expect("an event");
+    assert_eq!(last.at, at);
+    last
+}
+
+/// Nothing is due for a long time.
+async fn rests(county: &SmallCounty, order: Uuid) {
+    let before = county.order(order).await.version;
+    county.app.clock.advance(TimeDelta::days(60));
+    assert_eq!(county.sweep().await, 0, "nothing is due any more");
+    assert_eq!(county.order(order).await.version, before);
+}
+
+/// The team that holds the offer, and until when.
+async fn offer(county: &SmallCounty, order: Uuid) -> (Uuid, DateTime<Utc>) {
+    match county.order(order).await.state {
+        State::Dispatched { offer } => (offer.to.team, offer.accept_by),
+        other => panic!("no offer: {other:?}"),
+    }
+}
+
+fn team_of(caller: &xingfuma_app::Caller) -> Uuid {
+    caller.actor.teams()[0]
+}
+
+async fn told(county: &SmallCounty, topic: &str) -> i64 {
+    county.number(&format!("SELECT count(*) FROM notification WHERE topic = '{topic}'")).await
+}
+
+/// A normal order may wait 24 hours for a volunteer of each team, and two for each station.
+async fn an_offer_that_nobody_takes_climbs_to_the_county(county: SmallCounty) {
+    let order = county.place("climbing").await;
+    county.work_until_dispatched(order).await;
+    let tuesday = moment("2026-03-10T01:00:00Z");
+    assert_eq!(offer(&county, order).await, (team_of(&county.people.leader), tuesday));
+
+    let next_team = fires_at(&county, order, tuesday).await;
+    assert!(matches!(next_team.event, Event::Dispatched { .. }), "{next_team:?}");
+    assert_eq!(next_team.by.hat, Hat::Sweep);
+    let wednesday = moment("2026-03-11T01:00:00Z");
+    assert_eq!(offer(&county, order).await, (team_of(&county.people.of_township), wednesday));
+    assert_eq!((county.order(order).await.epoch, told(&county, "offered").await), (2, 2));
+
+    let nobody = fires_at(&county, order, wednesday).await;
+    assert!(matches!(nobody.event, Event::NoTeamLeft { level: Level::Village, .. }), "{nobody:?}");
+    let stuck = county.order(order).await;
+    assert!(
+        matches!(&stuck.state, State::Placed { stuck: Some(reason), .. } if !reason.is_empty()),
+        "{stuck:?}"
+    );
+    assert_eq!(told(&county, "stuck").await, 1);
+    for (at, level) in [("2026-03-11T03:00:00Z", Level::Township), ("2026-03-11T05:00:00Z", Level::County)] {
+        let higher = fires_at(&county, order, moment(at)).await;
+        assert!(matches!(higher.event, Event::Escalated { level: to, .. } if to == level), "{higher:?}");
+    }
+    assert_eq!(told(&county, "escalated").await, 2);
+    rests(&county, order).await;
+    assert_eq!(county.order(order).await.epoch, 2, "no team was asked twice");
+}
+
+/// Nobody swept for a day after the time was over. Then several processes sweep at once: each order goes to the next
+/// team once, and that team has its whole time.
+async fn a_day_of_downtime_fires_each_once(county: SmallCounty) {
+    let mut orders = Vec::new();
+    for number in 0..20 {
+        let order = county.place(&format!("downtime {number}")).await;
+        county.work_until_dispatched(order).await;
+        orders.push(order);
+    }
+    county.advance_to(moment("2026-03-11T01:00:00Z"));
+    let (one, other) = (county.another_app().await, county.another_app().await);
+    for _ in 0..2 {
+        let swept = tokio::join!(county.app.sweep_once(), one.sweep_once(), other.sweep_once());
+        for swept in [swept.0, swept.1, swept.2] {
+            swept.expect("the database is there");
+        }
+    }
+    for order in orders {
+        let team = team_of(&county.people.of_township);
+        assert_eq!(offer(&county, order).await, (team, moment("2026-03-12T01:00:00Z")));
+        let order = county.order(order).await;
+        assert_eq!((order.version, order.epoch), (3, 2), "placed, offered, offered: {order:?}");
+    }
+    assert_eq!(told(&county, "offered").await, 40);
+    assert_eq!(county.number("SELECT count(*) FROM dispatch_decision").await, 40);
+    assert_eq!(county.sweep().await, 0);
+}
+
+async fn a_lost_hint_is_found_after_its_grace(county: SmallCounty) {
+    let order = county.place("lost").await;
+    let found = fires_at(&county, order, moment("2026-03-09T01:00:02Z")).await;
+    assert!(matches!(found.event, Event::Dispatched { .. }), "{found:?}");
+    assert_eq!(found.by.hat, Hat::Queue);
+    // The hint comes after all, and is void.
+    county.work_until_dispatched(order).await;
+    assert_eq!(county.order(order).await.version, 2);
+}
+
+async fn a_question_and_a_promise_run_out_once(county: SmallCounty) {
+    let order = county.place("promise").await;
+    county.work_until_dispatched(order).await;
+    let volunteer = &county.people.volunteers[0];
+    county.command(volunteer, order, Request::Accept).await.expect("it is his to take");
+    let due = county.order(order).await.engagement().expect("a promise").complete_by;
+    assert_eq!(due, moment("2026-03-12T01:00:00Z"), "three days");
+
+    // Asked after one hour of 72; without an answer for a week, the other 71 begin on Monday at 10.
+    county.advance_to(moment("2026-03-09T02:00:00Z"));
+    let question = Request::Wait { question: "哪一天方便？".to_owned() };
+    county.command(volunteer, order, question).await.expect("he may ask");
+    let back = fires_at(&county, order, moment("2026-03-16T02:00:00Z")).await;
+    assert!(matches!(back.event, Event::Answered { answer: None, .. }), "{back:?}");
+    let after = county.order(order).await;
+    assert_eq!(after.status(), Status::Accepted);
+    assert_eq!(after.engagement().expect("a promise").complete_by, moment("2026-03-19T01:00:00Z"));
+
+    let late = fires_at(&county, order, moment("2026-03-19T01:00:00Z")).await;
+    assert!(matches!(late.event, Event::Escalated { level: Level::Village, .. }), "{late:?}");
+    rests(&county, order).await;
+
+    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30 };
+    county.command(volunteer, order, done).await.expect("late is not too late");
+    let completed = county.order(order).await;
+    assert!(!completed.completion().expect("completed").on_time);
+    let week_later = county.app.clock.now() + TimeDelta::days(7);
+    let closed = fires_at(&county, order, week_later).await;
+    assert_eq!(closed.event, Event::Closed);
+    assert_eq!(county.order(order).await.rating(), None, "unrated is not satisfied");
+    assert_eq!(county.number("SELECT count(*) FROM due").await, 0);
+    rests(&county, order).await;
+}
+
+async fn what_a_dead_sweep_had_leased_comes_again(county: SmallCounty) {
+    let order = county.place("leased").await;
+    county.work_until_dispatched(order).await;
+    let tuesday = moment("2026-03-10T01:00:00Z");
+    county.advance_to(tuesday);
+    let until = tuesday + TimeDelta::seconds(10);
+    let leased = due::lease(&county.app.store, tuesday, until, 10).await.expect("the database is there");
+    assert_eq!(leased.len(), 1);
+    assert_eq!(county.sweep().await, 0, "another has it");
+    fires_at(&county, order, until).await;
+}
+
+/// On a Saturday at 23:00 in China.
+async fn an_urgent_order_does_not_wait_for_monday(county: SmallCounty) {
+    county.advance_to(moment("2026-03-14T15:00:00Z"));
+    let normal = county.place("normal").await;
+    county.work_until_dispatched(normal).await;
+    let request = PlaceRequest {
+        sign: Some(county.sign()),
+        category: "errand".to_owned(),
+        description: "老人摔倒，需要有人马上过来。".to_owned(),
+        urgency: Some(Urgency::Urgent),
+        ..PlaceRequest::default()
+    };
+    let urgent = county.place_as(&county.people.resident, request, "urgent").await.expect("a good order");
+    county.work_until_dispatched(urgent).await;
+    let next_team = fires_at(&county, urgent, moment("2026-03-14T15:15:00Z")).await;
+    assert!(matches!(next_team.event, Event::Dispatched { .. }), "{next_team:?}");
+    let monday = moment("2026-03-16T00:00:00Z");
+    assert!(offer(&county, normal).await.1 > monday, "nobody is asked to hurry on a Sunday");
+    assert_eq!(county.order(normal).await.version, 2);
+}

@@ -1,0 +1,123 @@
+//! Random operations, each repeated 1 to 5 times: after every one of them the model of the ledger and the database
+//! agree, on what was answered and on every balance; and both databases end with the same rows.
+
+use std::collections::BTreeMap;
+
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+use xingfuma_domain::scoring::AccountRef;
+use xingfuma_store::ledger::verify;
+
+use crate::long;
+use crate::world::{Database, World, all, answer};
+
+const SEED: u64 = 140_724;
+/// The whole books are compared, and every chain is checked, each time after so many operations.
+const CHECK_EVERY: usize = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+struct Account {
+    owner_id: Uuid,
+    kind: String,
+    purse: String,
+    balance: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+struct Line {
+    transaction_id: Uuid,
+    kind: String,
+    purse: String,
+    owner_id: Option<Uuid>,
+    points: i64,
+    seq: Option<i64>,
+    hash: Option<Vec<u8>>,
+}
+
+type Balances = BTreeMap<(Uuid, String, String), i64>;
+
+async fn table(database: &Database) -> Balances {
+    let text = "SELECT owner_id, kind, purse, balance FROM score_account";
+    let rows: Vec<Account> = all(database.store.pool(), text, Vec::new()).await;
+    rows.into_iter().map(|row| ((row.owner_id, row.kind, row.purse), row.balance)).collect()
+}
+
+async fn lines(database: &Database) -> Vec<Line> {
+    let text = "SELECT transaction_id, kind, purse, owner_id, points, seq, hash FROM score_entry \
+                ORDER BY transaction_id, id";
+    all(database.store.pool(), text, Vec::new()).await
+}
+
+fn of_model(world: &World) -> Balances {
+    let owned = |(account, points): (AccountRef, i64)| {
+        let owner = account.owner?;
+        Some(((owner, account.kind.as_str().to_owned(), account.purse.as_str().to_owned()), points))
+    };
+    world.model.balances().filter_map(owned).collect()
+}
+
+/// Balances again, from nothing but the entries.
+fn rebuilt(lines: &[Line]) -> Balances {
+    let mut balances = Balances::new();
+    for line in lines {
+        if let Some(owner) = line.owner_id {
+            *balances.entry((owner, line.kind.clone(), line.purse.clone())).or_default() += line.points;
+        }
+    }
+    balances
+}
+
+async fn check_books(world: &World, database: &Database) {
+    let lines = lines(database).await;
+    let legs: usize = world.model.posted().iter().map(|posted| posted.posting.legs.len()).sum();
+    assert_eq!(lines.len(), legs, "entries");
+    assert_eq!(rebuilt(&lines), table(database).await, "balances rebuilt from entries");
+    let verdict = verify(database.store.pool()).await.expect("a verdict");
+    assert_eq!(verdict.faults, [], "{}", verdict.faults[0]);
+    assert_eq!(verdict.transactions, world.model.posted().len() as u64);
+}
+
+/// Runs a history on one database; the model decides what is right.
+async fn history(database: &Database, operations: usize) -> World {
+    let mut world = World::new(SEED, 6);
+    for number in 1..=operations {
+        let operation = world.operation();
+        let expected = world.expect(&operation);
+        assert_eq!(
+            answer(database.book(operation.clone()).await),
+            expected,
+            "operation {number}: {operation:?}"
+        );
+        for _ in 0..world.chance.below(5) {
+            let again = world.again(&operation);
+            let expected = world.expect(&again);
+            assert_eq!(answer(database.book(again).await), expected, "operation {number}, repeated");
+        }
+        assert_eq!(table(database).await, of_model(&world), "operation {number}: {operation:?}");
+        if number % CHECK_EVERY == 0 || number == operations {
+            check_books(&world, database).await;
+        }
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_and_both_databases_agree_after_every_operation() {
+    let operations = if long() { 100_000 } else { 1_500 };
+    let sqlite = Database::sqlite().await;
+    let world = history(&sqlite, operations).await;
+    let posted = world.model.posted().len();
+    println!("SQLite: {operations} operations, {posted} transactions");
+    assert!(posted > operations / 4, "most of the history was refused: {posted}");
+
+    let operations = if long() { 5_000 } else { 1_500 };
+    let postgres = Database::postgres("ledger_model").await;
+    history(&postgres, operations).await;
+    if !long() {
+        assert_eq!(lines(&sqlite).await, lines(&postgres).await, "the same rows, the same hashes");
+    } else {
+        let short = Database::sqlite().await;
+        history(&short, operations).await;
+        assert_eq!(lines(&short).await, lines(&postgres).await, "the same rows, the same hashes");
+    }
+}
