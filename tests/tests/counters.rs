@@ -392,6 +392,7 @@ const GROWING: &str = "'orders', 'order_event', 'score_entry', 'score_transactio
 /// tables of a test show what large ones would suffer.
 fn no_scans(stage: &mut Stage) {
     assert_eq!(stage.fleet.postgres.sql("postgres", "ALTER SYSTEM SET enable_seqscan = off"), "");
+    assert_eq!(stage.fleet.postgres.sql("postgres", "SELECT pg_reload_conf()"), "t");
     // Plans that are kept were made before: new connections plan anew.
     stage.server.restart();
     let worker = stage.fleet.start_worker("scanning", &[]);
