@@ -189,9 +189,7 @@ fn trial(operation: &str) -> Option<Trial> {
         "GET /api/v1/me/leave" => on(Nowhere, nothing),
         "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
         "GET /api/v1/teams/{id}/roster" => on(Team, nothing),
-        "PUT /api/v1/teams/{id}/roster" => {
-            on(Team, |_| json!({ "openOrdersAtMost": 50, "shifts": [] }))
-        }
+        "PUT /api/v1/teams/{id}/roster" => on(Team, |_| json!({ "openOrdersAtMost": 50, "shifts": [] })),
         "GET /api/v1/score/entries/{id}/why" => on(Entry, nothing),
         "POST /api/v1/score/entries/{id}/reverse" => on(Entry, reason),
         "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),

@@ -38,6 +38,7 @@ fn story(base: &str, accounts: &Accounts) {
     let team = resident.get(&format!("/orders/{order}")).expect(200)["team"]["id"].clone();
     let path = format!("/teams/{}/roster", team.as_str().expect("a team"));
     let decision = village.get(&format!("/orders/{order}/decision")).expect(200);
+    assert_eq!(decision["replays"], true, "{decision}");
     let told = |one: &&Value| one["invited"] == json!(true);
     let people = decision["people"].as_array().expect("people");
     assert!(people.iter().any(|one| told(&one)), "{decision}");
@@ -107,6 +108,7 @@ fn named_and_in_turn(resident: &Client, village: &Client, volunteer: &Client, si
     for category in ["complaint", "meal_delivery"] {
         let order = dispatched(resident, sign, category);
         let decision = village.get(&format!("/orders/{order}/decision")).expect(200);
+        assert_eq!(decision["replays"], true, "{decision}");
         let named = decision["volunteer"].as_str().unwrap_or_else(|| panic!("nobody is named: {decision}"));
         let told =
             decision["people"].as_array().expect("people").iter().filter(|one| one["invited"] == json!(true));

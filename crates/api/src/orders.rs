@@ -250,6 +250,9 @@ struct DecisionJson {
     volunteer: Option<Uuid>,
     by_hand: bool,
     decided_at: DateTime<Utc>,
+    /// The policy, asked again with the stored facts, gives this very answer; absent for a hand's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replays: Option<bool>,
     /// After how many seconds without an answer others are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     patience_seconds: Option<i64>,
@@ -290,6 +293,7 @@ async fn decision(
         volunteer: seen.decision.volunteer,
         by_hand: seen.by_hand,
         decided_at: seen.decided_at,
+        replays: seen.replays,
         patience_seconds: seen.decision.patience_seconds,
         candidates: candidates.collect(),
         people: people.collect(),

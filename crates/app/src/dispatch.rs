@@ -29,6 +29,9 @@ pub struct DecisionSeen {
     pub by_hand: bool,
     /// The policy's answer, or the hand's.
     pub decision: Decision,
+    /// The policy, asked again with the stored question and facts, gives the stored answer; absent for a hand's word and
+    /// for a question of an older policy.
+    pub replays: Option<bool>,
 }
 
 impl App {
@@ -146,25 +149,6 @@ impl App {
         }
     }
 
-    /// Asks the policy again what it was asked for every decision of its own about an order; answers for each epoch
-    /// whether the answer is the stored one. A decision of an older policy, whose question cannot be read, is left out.
-    ///
-    /// # Errors
-    /// As [`App::decision`].
-    pub async fn replay_decisions(&self, caller: &Caller, order: Uuid) -> Result<Vec<(i64, bool)>, AppError> {
-        self.decision(caller, order).await?;
-        let rows = orders::decisions(self.store.pool(), order).await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let (question, facts): (Question, Vec<TeamFacts>) =
-                    serde_json::from_str(row.question.as_deref()?).ok()?;
-                let stored: Decision = serde_json::from_str(&row.answer).ok()?;
-                Some((row.epoch, choose(&question, &facts) == stored))
-            })
-            .collect())
-    }
-
     /// Why this team: for the leader, the dispatcher and those who watch over them.
     ///
     /// # Errors
@@ -178,12 +162,13 @@ impl App {
             return Err(AppError::Forbidden);
         }
         let row = orders::latest_decision(self.store.pool(), order).await?.ok_or(AppError::NotFound)?;
-        let decision = serde_json::from_str(&row.answer)
+        let decision: Decision = serde_json::from_str(&row.answer)
             .map_err(|_| AppError::Internal("a stored decision cannot be read".to_owned()))?;
         Ok(DecisionSeen {
             epoch: row.epoch,
             decided_at: row.decided_at,
             by_hand: row.decided_by.is_some(),
+            replays: row.question.as_deref().and_then(|question| replays(question, &decision)),
             decision,
         })
     }
@@ -222,6 +207,11 @@ fn facts(team: &Team, covers: AreaCode, known: &[KnownRow], at: DateTime<Utc>) -
         history: own.map(history).unwrap_or_default(),
         members,
     }
+}
+
+fn replays(question: &str, stored: &Decision) -> Option<bool> {
+    let (question, facts): (Question, Vec<TeamFacts>) = serde_json::from_str(question).ok()?;
+    Some(choose(&question, &facts) == *stored)
 }
 
 fn as_json(value: &impl serde::Serialize) -> Result<String, AppError> {

@@ -38,6 +38,9 @@ enum Event {
     Completed { person: usize },
 }
 
+/// When, in which order it was foreseen, to which order it happens, and what.
+type Foreseen = (DateTime<Utc>, u64, usize, Event);
+
 #[derive(Clone, Debug, Default)]
 struct Live {
     told: Vec<usize>,
@@ -56,7 +59,7 @@ struct County<'a> {
     /// How tired each was at his last message, and when that was.
     tiredness: Vec<(f64, DateTime<Utc>)>,
     live: Vec<Live>,
-    heap: BinaryHeap<Reverse<(DateTime<Utc>, u64, usize, Event)>>,
+    heap: BinaryHeap<Reverse<Foreseen>>,
     events: u64,
     shares: Vec<i64>,
     offers: u64,

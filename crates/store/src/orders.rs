@@ -370,16 +370,6 @@ pub async fn latest_decision(
     sql::one(conn, text, vec![id.into()]).await
 }
 
-/// All decisions about an order, the oldest first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn decisions(conn: &impl ConnectionTrait, id: Uuid) -> Result<Vec<DecisionRow>, StoreError> {
-    let text = "SELECT epoch, team_id, volunteer_id, decided_by, decided_at, question, answer \
-                FROM dispatch_decision WHERE order_id = $1 ORDER BY seq";
-    sql::all(conn, text, vec![id.into()]).await
-}
-
 /// Reserves `size` order numbers and answers the first. Numbers of a block that is not used up are lost, never reused.
 ///
 /// # Errors
