@@ -185,7 +185,7 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
-        "POST /api/v1/me/leave" => on(Nowhere, |_| leave()),
+        "POST /api/v1/me/leave" => on(Nowhere, |world| world.leave()),
         "GET /api/v1/me/leave" => on(Nowhere, nothing),
         "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
         "GET /api/v1/teams/{id}/roster" => on(Team, nothing),
@@ -320,11 +320,21 @@ impl World {
     }
 
     /// A claim about what happened an hour ago, by the server's clock: tests have none.
+    /// A leave in a hundred days, which keeps nobody from serving now.
+    fn leave(&self) -> Value {
+        let from = self.now() + chrono::TimeDelta::days(100);
+        json!({ "from": from.to_rfc3339(), "to": (from + chrono::TimeDelta::days(1)).to_rfc3339() })
+    }
+
+    /// The server's own word on the time: tests have no clock of their own.
+    fn now(&self) -> chrono::DateTime<chrono::FixedOffset> {
+        let probe = self.people[&Who::Worker].get("/me");
+        let date = probe.header("date").expect("every answer has a date");
+        chrono::DateTime::parse_from_rfc2822(date).expect("a date")
+    }
+
     fn claim(&self, rule: &str, person: Option<String>) -> Value {
-        let answer = self.people[&Who::Worker].get("/me");
-        let date = answer.header("date").expect("every answer has a date");
-        let now = chrono::DateTime::parse_from_rfc2822(date).expect("a date");
-        let happened_at = (now - chrono::TimeDelta::hours(1)).to_rfc3339();
+        let happened_at = (self.now() - chrono::TimeDelta::hours(1)).to_rfc3339();
         let mut claim = json!({ "ruleCode": rule, "happenedAt": happened_at, "evidence": "走访记录" });
         if let Some(person) = person {
             claim["personId"] = json!(person);
@@ -363,7 +373,7 @@ impl World {
             Target::Claim => (None, self.made_claim()),
             Target::Deduction => (None, self.deduction()),
             Target::Appeal => (None, self.appeal()),
-            Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &leave()), "id")),
+            Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
@@ -444,11 +454,6 @@ fn log_in_everybody(base: &str, accounts: &Accounts) -> BTreeMap<Who, Client> {
         (Who::Admin, log_in(accounts.one("county_admin"))),
         (Who::Auditor, log_in(accounts.one("auditor"))),
     ])
-}
-
-/// A leave that keeps nobody from serving now.
-fn leave() -> Value {
-    json!({ "from": "2031-01-01T00:00:00Z", "to": "2031-01-02T00:00:00Z" })
 }
 
 /// SQL that makes a person a volunteer of the team of another grid.

@@ -158,11 +158,12 @@ fn by(wire: &Wire, fleet: &Fleet) -> Vec<(String, String)> {
 
 /// Each step alone: how often it asks the database and waits, and how often it commits.
 fn round_trips_and_commits(stage: &mut Stage) {
-    // Every second some housekeeping reads along, so each step is done a few times and the least of them counts.
+    // Every second some housekeeping goes along, so each step is done a few times and the least of them counts.
     let mut least: [Traffic; STEPS.len()] = Default::default();
+    let mut fewest_commits = [i64::MAX; STEPS.len()];
     for n in 0..6 {
         let mut order = String::new();
-        for (step, least) in STEPS.into_iter().zip(&mut least) {
+        for ((step, least), fewest) in STEPS.into_iter().zip(&mut least).zip(&mut fewest_commits) {
             let commits = stage.commits();
             drop(stage.server_wire.take());
             if step == "place" {
@@ -174,12 +175,15 @@ fn round_trips_and_commits(stage: &mut Stage) {
             // A block of order numbers is reserved once in 500 placements.
             let reserved = traffic.statements.iter().filter(|text| text.contains("'order_number'")).count();
             let commits = stage.commits() - commits - i64::try_from(reserved).expect("few");
-            assert_eq!(commits, 1, "{step} commits once: {traffic:#?}");
+            // Once a day the ledger's root is taken, beside whatever step is under way.
+            assert!(commits >= 1, "{step} commits: {traffic:#?}");
+            *fewest = commits.min(*fewest);
             if n == 0 || steady(&traffic) < steady(least) {
                 *least = traffic;
             }
         }
     }
+    assert_eq!(fewest_commits, [1; STEPS.len()], "each step commits once");
     for ((step, _), least) in ROUND_TRIPS.into_iter().zip(&least) {
         eprintln!("{step}: {} round trips, 1 commit", steady(least));
     }
@@ -310,7 +314,7 @@ BEGIN
                     WHEN 'score_entry' THEN jsonb_build_object(
                         'id', overlay(r.content->>'id' placing lpad(to_hex(n), 8, '0') from 1 for 8),
                         'transaction_id', overlay(r.content->>'transaction_id' placing lpad(to_hex(n), 8, '0')
-                        from 1 for 8))
+                        from 1 for 8), 'seq', (r.content->>'seq')::bigint + 1000 * n)
                     ELSE jsonb_build_object('order_id', fresh) END;
                 IF r.name = 'orders' AND s > 1 THEN
                     UPDATE floor.orders o SET status = v.status, version = v.version, epoch = v.epoch,
@@ -324,10 +328,11 @@ BEGIN
                         r.name, r.name) USING ids;
                 END IF;
                 IF r.name = 'score_entry' AND r.content->>'owner_id' IS NOT NULL THEN
-                    INSERT INTO floor.score_account (county, owner_id, kind, purse, balance) VALUES (ids->>'county',
-                        (ids->>'owner_id')::uuid, ids->>'kind', ids->>'purse', (ids->>'points')::bigint)
-                        ON CONFLICT (county, owner_id, kind, purse)
-                        DO UPDATE SET balance = score_account.balance + excluded.balance;
+                    INSERT INTO floor.score_account (county, owner_id, kind, purse, balance, seq, head) VALUES
+                        (ids->>'county', (ids->>'owner_id')::uuid, ids->>'kind', ids->>'purse',
+                        (ids->>'points')::bigint, (ids->>'seq')::bigint, sha256(ids::text::bytea))
+                        ON CONFLICT (county, owner_id, kind, purse) DO UPDATE
+                        SET balance = score_account.balance + excluded.balance, seq = excluded.seq, head = excluded.head;
                 ELSIF r.name = 'score_transaction' THEN
                     INSERT INTO floor.score_cap (person_id, rule_code, month, county, points, granted) VALUES
                         ('00000000-0000-7000-8000-000000000001', ids->>'rule_code', '2026-01', ids->>'county', 1, 1)

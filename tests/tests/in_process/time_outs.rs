@@ -21,7 +21,7 @@ on_both_databases!(
     a_lost_hint_is_found_after_its_grace,
     a_question_and_a_promise_run_out_once,
     what_a_dead_sweep_had_leased_comes_again,
-    an_urgent_order_does_not_wait_for_monday,
+    an_urgent_order_does_not_wait_for_the_morning,
 );
 
 fn moment(text: &str) -> DateTime<Utc> {
@@ -68,39 +68,60 @@ async fn told(county: &SmallCounty, topic: &str) -> i64 {
     county.number(&format!("SELECT count(*) FROM notification WHERE topic = '{topic}'")).await
 }
 
-/// A normal order may wait 24 hours for a volunteer of each team, and two for each station.
+/// Where nobody answers, people are told in rounds: those of the grid's team first, then of the township's; after the
+/// last round they have the whole limit of 24 hours, and then the stations are told, two hours each.
 async fn an_offer_that_nobody_takes_climbs_to_the_county(county: SmallCounty) {
     let order = county.place("climbing").await;
     county.work_until_dispatched(order).await;
-    let tuesday = moment("2026-03-10T01:00:00Z");
-    assert_eq!(offer(&county, order).await, (team_of(&county.people.leader), tuesday));
-
-    let next_team = fires_at(&county, order, tuesday).await;
-    assert!(matches!(next_team.event, Event::Dispatched { .. }), "{next_team:?}");
-    assert_eq!(next_team.by.hat, Hat::Sweep);
-    let wednesday = moment("2026-03-11T01:00:00Z");
-    assert_eq!(offer(&county, order).await, (team_of(&county.people.of_township), wednesday));
-    assert_eq!((county.order(order).await.epoch, told(&county, "offered").await), (2, 2));
-
-    let nobody = fires_at(&county, order, wednesday).await;
-    assert!(matches!(nobody.event, Event::NoTeamLeft { level: Level::Village, .. }), "{nobody:?}");
+    let (own, township) = (team_of(&county.people.leader), team_of(&county.people.of_township));
+    let mut rounds = Vec::new();
+    let nobody = loop {
+        let (team, until) = offer(&county, order).await;
+        rounds.push((team == own, until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)));
+        assert!(team == own || team == township);
+        let next = fires_at(&county, order, until).await;
+        assert_eq!(next.by.hat, Hat::Sweep);
+        match next.event {
+            Event::Dispatched { .. } => {}
+            event => break event,
+        }
+    };
+    let wanted = [
+        (true, "2026-03-09T01:20:00Z"),
+        (true, "2026-03-09T01:40:00Z"),
+        (true, "2026-03-09T02:00:00Z"),
+        (true, "2026-03-09T02:20:00Z"),
+        (true, "2026-03-09T02:40:00Z"),
+        (false, "2026-03-09T03:00:00Z"),
+        (false, "2026-03-09T03:20:00Z"),
+        (false, "2026-03-10T03:20:00Z"),
+    ];
+    let wanted = wanted.map(|(team, until)| (team, until.to_owned()));
+    assert_eq!(rounds, wanted, "twenty minutes a round, and the whole limit for the last");
+    assert!(matches!(nobody, Event::NoTeamLeft { level: Level::Village, .. }), "{nobody:?}");
     let stuck = county.order(order).await;
     assert!(
         matches!(&stuck.state, State::Placed { stuck: Some(reason), .. } if !reason.is_empty()),
         "{stuck:?}"
     );
+    let mut told_people = stuck.invited.clone();
+    told_people.sort_unstable();
+    told_people.dedup();
+    assert_eq!(told_people.len(), stuck.invited.len(), "nobody was told twice");
     assert_eq!(told(&county, "stuck").await, 1);
-    for (at, level) in [("2026-03-11T03:00:00Z", Level::Township), ("2026-03-11T05:00:00Z", Level::County)] {
-        let higher = fires_at(&county, order, moment(at)).await;
+    let stuck_at = county.app.clock.now();
+    for (hours, level) in [(2, Level::Township), (4, Level::County)] {
+        let higher = fires_at(&county, order, stuck_at + TimeDelta::hours(hours)).await;
         assert!(matches!(higher.event, Event::Escalated { level: to, .. } if to == level), "{higher:?}");
     }
     assert_eq!(told(&county, "escalated").await, 2);
     rests(&county, order).await;
-    assert_eq!(county.order(order).await.epoch, 2, "no team was asked twice");
+    let rounds = i64::try_from(rounds.len()).expect("few");
+    assert_eq!(county.order(order).await.epoch, rounds, "no further round");
 }
 
 /// Nobody swept for a day after the time was over. Then several processes sweep at once: each order goes to the next
-/// team once, and that team has its whole time.
+/// people once, and those have their whole time.
 async fn a_day_of_downtime_fires_each_once(county: SmallCounty) {
     let mut orders = Vec::new();
     for number in 0..20 {
@@ -117,8 +138,7 @@ async fn a_day_of_downtime_fires_each_once(county: SmallCounty) {
         }
     }
     for order in orders {
-        let team = team_of(&county.people.of_township);
-        assert_eq!(offer(&county, order).await, (team, moment("2026-03-12T01:00:00Z")));
+        assert_eq!(offer(&county, order).await.1, moment("2026-03-11T01:20:00Z"), "twenty minutes from now");
         let order = county.order(order).await;
         assert_eq!((order.version, order.epoch), (3, 2), "placed, offered, offered: {order:?}");
     }
@@ -184,7 +204,7 @@ async fn what_a_dead_sweep_had_leased_comes_again(county: SmallCounty) {
 }
 
 /// On a Saturday at 23:00 in China.
-async fn an_urgent_order_does_not_wait_for_monday(county: SmallCounty) {
+async fn an_urgent_order_does_not_wait_for_the_morning(county: SmallCounty) {
     county.advance_to(moment("2026-03-14T15:00:00Z"));
     let normal = county.place("normal").await;
     county.work_until_dispatched(normal).await;
@@ -197,9 +217,9 @@ async fn an_urgent_order_does_not_wait_for_monday(county: SmallCounty) {
     };
     let urgent = county.place_as(&county.people.resident, request, "urgent").await.expect("a good order");
     county.work_until_dispatched(urgent).await;
-    let next_team = fires_at(&county, urgent, moment("2026-03-14T15:15:00Z")).await;
-    assert!(matches!(next_team.event, Event::Dispatched { .. }), "{next_team:?}");
-    let monday = moment("2026-03-16T00:00:00Z");
-    assert!(offer(&county, normal).await.1 > monday, "nobody is asked to hurry on a Sunday");
+    let next = fires_at(&county, urgent, moment("2026-03-14T15:03:00Z")).await;
+    assert!(matches!(next.event, Event::Dispatched { .. }), "{next:?}");
+    // At 07:20 on Sunday in China: twenty minutes after the quiet hours, in which nobody is woken for it.
+    assert_eq!(offer(&county, normal).await.1, moment("2026-03-14T23:20:00Z"));
     assert_eq!(county.order(normal).await.version, 2);
 }
