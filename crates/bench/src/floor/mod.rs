@@ -103,7 +103,9 @@ fn key(request: &HttpRequest) -> Vec<u8> {
 type Done<T> = Result<T, actix_web::Error>;
 
 fn failed(error: tokio_postgres::Error) -> actix_web::Error {
-    actix_web::error::ErrorInternalServerError(error)
+    // By itself it says "db error" and no more.
+    let why = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
+    actix_web::error::ErrorInternalServerError(why)
 }
 
 async fn person(held: &Held<'_>, request: &HttpRequest) -> Done<Uuid> {
