@@ -49,8 +49,10 @@ fn who_is_demoted_may_no_more() {
 fn a_post_that_is_withdrawn_is_published_nowhere() {
     let (here, there) = both();
     let accounts = FLEET.accounts();
-    let (resident, volunteer) =
-        (Client::log_in(&here, accounts.one("resident")), Client::log_in(&here, accounts.all("volunteer")[0]));
+    let (resident, volunteer) = (
+        Client::log_in(&here, accounts.one("resident")),
+        Client::log_in(&here, accounts.all("volunteer")[0]),
+    );
     let village = Client::log_in(&here, accounts.village_dispatcher());
     let body = json!({ "signCode": accounts.sign(), "categoryCode": "errand", "description": "代取快递" });
     let order = resident.post("/orders", &body).expect(201)["id"].as_str().expect("an id").to_owned();

@@ -44,11 +44,13 @@ const CAP: &str = "INSERT INTO score_cap (person_id, rule_code, month, county, p
     DO UPDATE SET points = score_cap.points + excluded.points, granted = excluded.granted";
 const TRANSACTION: &str = "INSERT INTO score_transaction (id, county, cause, source_type, source_id, rule_code, \
     rule_version, inputs, area_code, at) VALUES ($1, $2, $3, 'order', $4, $5, $6, $7, $8, $9)";
-const ENTRIES: &str = "INSERT INTO score_entry (id, transaction_id, county, kind, purse, owner_id, points) \
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::int8[])";
-const BALANCES: &str = "INSERT INTO score_account (county, owner_id, kind, purse, balance) \
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int8[]) \
-    ON CONFLICT (county, owner_id, kind, purse) DO UPDATE SET balance = score_account.balance + excluded.balance";
+const ENTRIES: &str = "INSERT INTO score_entry (id, transaction_id, county, kind, purse, owner_id, points, seq, hash) \
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::int8[], \
+    $8::int8[], $9::bytea[])";
+const BALANCES: &str = "INSERT INTO score_account (county, owner_id, kind, purse, balance, seq, head) \
+    SELECT *, 1, sha256('leaf') FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int8[]) \
+    ON CONFLICT (county, owner_id, kind, purse) DO UPDATE SET balance = score_account.balance + excluded.balance, \
+    seq = score_account.seq + 1, head = sha256(score_account.head || excluded.head) RETURNING kind, purse, seq, head";
 
 /// Added to the moment in microseconds: numbers go up and are given once, also after a restart.
 static NEXT_NUMBER: AtomicI64 = AtomicI64::new(0);
@@ -264,8 +266,11 @@ impl Statements {
         who: Uuid,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let audience = |team: bool| format!("{}:{who}", if team { "team" } else { "person" });
-        let audiences: Vec<String> = step.notifications.iter().map(|told| audience(told.2)).collect();
+        // Each to somebody else, as the product tells several people of one step.
+        let audience = |(n, told): (u128, &(String, String, bool))| {
+            format!("{}:{}", if told.2 { "team" } else { "person" }, Uuid::from_u128(who.as_u128() ^ n))
+        };
+        let audiences: Vec<String> = (0..).zip(&step.notifications).map(audience).collect();
         let topics: Vec<&str> = step.notifications.iter().map(|told| told.0.as_str()).collect();
         let data: Vec<&str> = step.notifications.iter().map(|told| told.1.as_str()).collect();
         self.client
@@ -297,22 +302,49 @@ impl Statements {
                 ],
             )
             .await?;
+        let links = self.balances(life, posting, person).await?;
+        self.entries(life, posting, person, id, &links).await
+    }
+
+    /// Where the person's accounts stand then: kind, purse, place in the chain, and its head.
+    async fn balances(&self, life: &Life, posting: &Posting, person: Uuid) -> Result<Vec<Row>, Error> {
+        let owned: Vec<_> = posting.entries.iter().filter(|entry| entry.2).collect();
+        let kinds: Vec<&str> = owned.iter().map(|entry| entry.0.as_str()).collect();
+        let purses: Vec<&str> = owned.iter().map(|entry| entry.1.as_str()).collect();
+        let points: Vec<i64> = owned.iter().map(|entry| entry.3).collect();
+        let (counties, owners) = (vec![life.county.as_str(); owned.len()], vec![person; owned.len()]);
+        self.client.query(&self.balances, &[&counties, &owners, &kinds, &purses, &points]).await
+    }
+
+    async fn entries(
+        &self,
+        life: &Life,
+        posting: &Posting,
+        person: Uuid,
+        transaction: Uuid,
+        links: &[Row],
+    ) -> Result<(), Error> {
         let (entries, count) = (&posting.entries, posting.entries.len());
-        let ids: Vec<Uuid> = (1..=count as u128).map(|n| Uuid::from_u128(id.as_u128() ^ n)).collect();
+        let ids: Vec<Uuid> =
+            (1..=count as u128).map(|n| Uuid::from_u128(transaction.as_u128() ^ n)).collect();
         let kinds: Vec<&str> = entries.iter().map(|entry| entry.0.as_str()).collect();
         let purses: Vec<&str> = entries.iter().map(|entry| entry.1.as_str()).collect();
         let owners: Vec<Option<Uuid>> = entries.iter().map(|entry| entry.2.then_some(person)).collect();
         let points: Vec<i64> = entries.iter().map(|entry| entry.3).collect();
-        let (transactions, counties) = (vec![id; count], vec![county.as_str(); count]);
+        let link = |entry: &&(String, String, bool, i64)| {
+            let same = |row: &&Row| row.get::<_, &str>(0) == entry.0 && row.get::<_, &str>(1) == entry.1;
+            entry.2.then(|| links.iter().find(same)).flatten()
+        };
+        let of_accounts: Vec<Option<&Row>> = entries.iter().map(|entry| link(&entry)).collect();
+        let seqs: Vec<Option<i64>> = of_accounts.iter().map(|row| row.map(|row| row.get(2))).collect();
+        let hashes: Vec<Option<&[u8]>> = of_accounts.iter().map(|row| row.map(|row| row.get(3))).collect();
+        let (transactions, counties) = (vec![transaction; count], vec![life.county.as_str(); count]);
         self.client
-            .execute(&self.entries, &[&ids, &transactions, &counties, &kinds, &purses, &owners, &points])
+            .execute(
+                &self.entries,
+                &[&ids, &transactions, &counties, &kinds, &purses, &owners, &points, &seqs, &hashes],
+            )
             .await?;
-        let owned: Vec<usize> = (0..count).filter(|n| entries[*n].2).collect();
-        let kinds: Vec<&str> = owned.iter().map(|n| kinds[*n]).collect();
-        let purses: Vec<&str> = owned.iter().map(|n| purses[*n]).collect();
-        let points: Vec<i64> = owned.iter().map(|n| points[*n]).collect();
-        let (counties, owners) = (vec![county.as_str(); owned.len()], vec![person; owned.len()]);
-        self.client.execute(&self.balances, &[&counties, &owners, &kinds, &purses, &points]).await?;
         Ok(())
     }
 }
