@@ -20,6 +20,7 @@ use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
 pub mod audit;
+pub mod beside;
 pub mod board;
 pub mod claim;
 pub mod clock;
@@ -43,6 +44,7 @@ pub mod rate;
 pub mod serve;
 mod session_reader;
 pub mod show;
+pub mod similar;
 pub mod sweep;
 pub mod text;
 pub mod view;

@@ -391,7 +391,17 @@ fn channel(request: &PlaceRequest, operator: bool) -> Channel {
 }
 
 fn check_place(directory: &Directory, request: &PlaceRequest, fields: &mut Fields) -> Option<AreaCode> {
-    match (&request.sign, &request.area) {
+    place_of(directory, request.sign.as_deref(), request.area.as_deref(), fields)
+}
+
+/// The place that a sign stands for, or that was chosen: one of the two.
+pub(crate) fn place_of(
+    directory: &Directory,
+    sign: Option<&str>,
+    area: Option<&str>,
+    fields: &mut Fields,
+) -> Option<AreaCode> {
+    match (sign, area) {
         (Some(_), Some(_)) => {
             fields.fault("areaCode", "either_sign_or_area");
             None

@@ -64,11 +64,9 @@ impl App {
             return Ok(());
         };
         let now = self.clock.now();
-        let Some(due) = stored.order.next_due() else { return Ok(()) };
-        if due.wake_at.is_none_or(|at| at > now) {
-            return Ok(());
+        if let Some(kind) = stored.order.due_at(now) {
+            self.fire_kind(&stored, kind).await?;
         }
-        self.fire_kind(&stored, due.kind).await?;
         Ok(())
     }
 
@@ -82,6 +80,7 @@ impl App {
             DueKind::CompleteOverdue => escalate("超过办结时限"),
             DueKind::AnswerOverdue => Command::Answer { answer: None },
             DueKind::Close => Command::Close,
+            DueKind::Warn | DueKind::Overdue => Command::Warn,
         };
         self.command_by_system(stored, Hat::Sweep, command, None).await
     }

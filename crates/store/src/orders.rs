@@ -58,6 +58,8 @@ pub struct Notification {
     pub topic: &'static str,
     /// Facts for the text, as JSON without personal data.
     pub data: String,
+    /// The order that it is about for them, where that is another one: theirs follows the one that changed.
+    pub about: Option<Uuid>,
 }
 
 /// All that one command changes, written in one transaction ([`crate::writing`], [`crate::placing`]).
@@ -86,7 +88,7 @@ pub struct Change {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+pub(crate) struct Row {
     number: i64,
     snapshot: String,
     description: String,
@@ -110,7 +112,7 @@ impl TryFrom<Row> for StoredOrder {
     }
 }
 
-const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
+pub(crate) const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
 
 /// One order, if the scope reaches it.
 ///
@@ -315,6 +317,15 @@ fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     if matches!(part, Part::All | Part::Area) {
         for area in areas {
             branches.push(format!("orders o WHERE {}", subtree_condition(*area, values)));
+        }
+    }
+    if let (Scope::Actor { departments, .. }, Part::All | Part::Team) = (scope, part) {
+        for department in departments {
+            values.push((*department).into());
+            branches.push(format!(
+                "whistle w JOIN orders o ON o.id = w.order_id WHERE w.department_id = ${}",
+                values.len()
+            ));
         }
     }
     branches

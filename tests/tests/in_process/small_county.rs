@@ -101,6 +101,7 @@ pub(crate) struct People {
     pub(crate) township: Caller,
     pub(crate) foreign: Caller,
     pub(crate) operator: Caller,
+    pub(crate) department: Caller,
 }
 
 /// The county: a grid with a team, a township with a team, and whoever can log in to the demo.
@@ -350,6 +351,7 @@ async fn log_in_all(app: &App, county: &County) -> People {
         township: log_in(app, dispatcher(Level::Township, true)).await,
         foreign: log_in(app, dispatcher(Level::Township, false)).await,
         operator: log_in(app, one(Role::Operator)).await,
+        department: log_in(app, one(Role::Department)).await,
     }
 }
 
