@@ -18,6 +18,7 @@ pub mod joining;
 mod lanes;
 pub mod ledger;
 pub mod migrations;
+mod moving;
 pub mod orders;
 pub mod own_data;
 pub mod people;
