@@ -30,6 +30,7 @@ mod room;
 mod scan;
 mod score;
 mod showcase;
+mod stream;
 mod token;
 
 pub use address::address;
@@ -128,6 +129,7 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    stream::listen,
     score::rules,
     score::why,
     score::reverse,

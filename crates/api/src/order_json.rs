@@ -234,7 +234,7 @@ impl From<&OrderSeen> for OrderJson {
     }
 }
 
-fn step(step: Step) -> &'static str {
+pub(crate) fn step(step: Step) -> &'static str {
     match step {
         Step::Place => "点",
         Step::Dispatch => "派",

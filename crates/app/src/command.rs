@@ -567,6 +567,7 @@ impl App {
     pub(crate) fn committed(&self, after: &Order) {
         self.metrics.count_event(after.status().as_str());
         self.hint(after);
+        self.announce(after);
     }
 
     /// Writes plain changes of different orders in one commit, and the others each by itself. Answers which were written:

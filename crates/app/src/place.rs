@@ -153,6 +153,7 @@ impl App {
         if self.write(change).await? {
             self.metrics.count_event("placed");
             self.hint(&order);
+            self.announce(&order);
             return Ok(reply);
         }
         self.give_back(admission).await;

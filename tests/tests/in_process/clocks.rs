@@ -73,15 +73,18 @@ async fn an_offer_reminds_those_who_were_told_once(county: SmallCounty) {
 }
 
 async fn a_promise_is_warned_of_and_told_of_once_across_downtime(county: SmallCounty) {
-    let (order, other) =
-        (promised(&county, "warned", Urgency::Normal).await, promised(&county, "late", Urgency::Urgent).await);
+    let (order, other) = (
+        promised(&county, "warned", Urgency::Normal).await,
+        promised(&county, "late", Urgency::Urgent).await,
+    );
     // Three days from Monday 09:00; three quarters of them are over on Wednesday at 15:00.
     let warn = moment("2026-03-11T07:00:00Z");
     // The urgent one ran late long before that: on site within two hours, done within a day, and nobody swept.
     assert_eq!(sweep_at(&county, order, warn - MILLISECOND).await, 0);
     let records = county.records(other).await;
     let told: Vec<_> = records.iter().skip(3).map(|record| record.event.clone()).collect();
-    let is_arrival = |event: &Event| matches!(event, Event::Overdue { clock } if clock.stage == Stage::Arrive);
+    let is_arrival =
+        |event: &Event| matches!(event, Event::Overdue { clock } if clock.stage == Stage::Arrive);
     assert_eq!(told.iter().filter(|event| is_arrival(event)).count(), 1, "{told:?}");
     let climbed = |event: &Event| matches!(event, Event::Escalated { level: Level::Village, .. });
     assert_eq!(told.iter().filter(|event| climbed(event)).count(), 1, "{told:?}");
@@ -204,7 +207,10 @@ async fn a_follower_is_on_its_own_again_when_its_parent_is_called_off(county: Sm
     let merge = Request::Merge { into: leading };
     county.command(&county.people.village, follower, merge).await.expect("the village may");
     county.advance_to(moment("2026-03-09T02:00:00Z"));
-    county.command(&county.people.resident, leading, Request::Cancel { reason: None }).await.expect("his own");
+    county
+        .command(&county.people.resident, leading, Request::Cancel { reason: None })
+        .await
+        .expect("his own");
     let parted = county.order(follower).await;
     let State::Placed { dispatch_by, stuck: None, .. } = parted.state else { panic!("{parted:?}") };
     assert_eq!(dispatch_by, moment("2026-03-09T04:00:00Z"), "a fresh clock");
@@ -217,7 +223,8 @@ async fn a_follower_is_on_its_own_again_when_its_parent_is_called_off(county: Sm
 /// Each of two orders is merged into the other at the same moment, again and again: one follows and one leads.
 async fn two_who_merge_into_each_other_do_not_both(county: SmallCounty) {
     for round in 0..10 {
-        let (one, other) = (county.place(&format!("one {round}")).await, county.place(&format!("other {round}")).await);
+        let (one, other) =
+            (county.place(&format!("one {round}")).await, county.place(&format!("other {round}")).await);
         let (village, township) = (&county.people.village, &county.people.township);
         let there = county.command(village, one, Request::Merge { into: other });
         let back = county.command(township, other, Request::Merge { into: one });

@@ -28,7 +28,7 @@ use xingfuma_domain::{
     area::Level,
     order::{Order, Record},
 };
-use xingfuma_queue::{MemoryQueue, limiter::Limiter};
+use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
     ConnectionTrait, Store, StoreError, StoreOptions, migrations,
     orders::{self, StoredOrder},
@@ -316,6 +316,7 @@ async fn start(
         store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Limiter::in_memory(),
+        fanout: Arc::new(MemoryFanout::new(1)),
         clock: Clock::manual(now),
         ids: Ids::seeded(seed),
         keys: load(keys),
