@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod clocks;
+mod load;
 mod sequences;
 mod small_county;
 mod time_outs;
