@@ -78,7 +78,7 @@ fn common_percent(one: &str, other: &str) -> u32 {
     let (one, other) = (pairs(one), pairs(other));
     let common = one.intersection(&other).count();
     let all = one.len() + other.len() - common;
-    if all == 0 { 0 } else { u32::try_from(common * 100 / all).unwrap_or(100) }
+    (common * 100).checked_div(all).and_then(|percent| u32::try_from(percent).ok()).unwrap_or(0)
 }
 
 fn pairs(text: &str) -> BTreeSet<(char, char)> {
