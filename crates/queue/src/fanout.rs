@@ -76,8 +76,15 @@ pub trait Fanout: Send + Sync + 'static {
 pub struct MemoryFanout {
     /// Tells the ids of one life of the process from those of another.
     life: u64,
-    state: Mutex<(u64, VecDeque<(u64, Uuid, i64)>)>,
+    state: Mutex<State>,
     told: Notify,
+}
+
+/// What was told, each with its number, the latest last.
+#[derive(Debug, Default)]
+struct State {
+    last: u64,
+    words: VecDeque<(u64, Uuid, i64)>,
 }
 
 impl MemoryFanout {
@@ -87,7 +94,7 @@ impl MemoryFanout {
         Self { life, state: Mutex::default(), told: Notify::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, (u64, VecDeque<(u64, Uuid, i64)>)> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +105,7 @@ impl MemoryFanout {
 
     fn kept_after(&self, number: u64, max: usize) -> Vec<Word> {
         let state = self.state();
-        let later = state.1.iter().skip_while(|(one, ..)| *one <= number).take(max);
+        let later = state.words.iter().skip_while(|(one, ..)| *one <= number).take(max);
         later
             .map(|(one, order_id, version)| Word {
                 id: format!("{}-{one}", self.life),
@@ -114,11 +121,11 @@ impl Fanout for MemoryFanout {
     async fn tell(&self, words: &[(Uuid, i64)]) -> Result<(), QueueError> {
         let mut state = self.state();
         for (order_id, version) in words {
-            state.0 += 1;
-            let number = state.0;
-            state.1.push_back((number, *order_id, *version));
-            if state.1.len() > KEPT {
-                state.1.pop_front();
+            state.last += 1;
+            let number = state.last;
+            state.words.push_back((number, *order_id, *version));
+            if state.words.len() > KEPT {
+                state.words.pop_front();
             }
         }
         drop(state);
@@ -127,7 +134,7 @@ impl Fanout for MemoryFanout {
     }
 
     async fn latest(&self) -> Result<Option<String>, QueueError> {
-        Ok(self.state().1.back().map(|(number, ..)| format!("{}-{number}", self.life)))
+        Ok(self.state().words.back().map(|(number, ..)| format!("{}-{number}", self.life)))
     }
 
     async fn after(&self, id: Option<&str>, max: usize, wait: Duration) -> Result<Vec<Word>, QueueError> {
@@ -147,7 +154,7 @@ impl Fanout for MemoryFanout {
 
     async fn keeps(&self, id: &str) -> Result<bool, QueueError> {
         let Some(number) = self.number(id) else { return Ok(false) };
-        Ok(self.state().1.iter().any(|(one, ..)| *one == number))
+        Ok(self.state().words.iter().any(|(one, ..)| *one == number))
     }
 }
 
