@@ -14,6 +14,7 @@ use xingfuma_app::App;
 
 mod address;
 pub mod auth;
+mod beside;
 mod board;
 mod claims;
 mod duty;
@@ -22,12 +23,14 @@ mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod parts_json;
 mod problem;
 mod request_id;
 mod room;
 mod scan;
 mod score;
 mod showcase;
+mod stream;
 mod token;
 
 pub use address::address;
@@ -87,6 +90,8 @@ operations!(
     scan::categories,
     orders::place,
     orders::list,
+    // Before the one order: its path would be an id otherwise.
+    beside::similar,
     orders::one,
     orders::events,
     orders::decision,
@@ -104,6 +109,17 @@ operations!(
     orders::cancel,
     orders::escalate,
     orders::urge,
+    orders::merge,
+    orders::extend,
+    orders::revisit,
+    orders::whistle,
+    orders::correct,
+    beside::corrections,
+    beside::inspect,
+    beside::departments,
+    beside::check_in,
+    beside::conclude,
+    beside::rate_whistle,
     showcase::show,
     showcase::list,
     showcase::pending,
@@ -113,6 +129,7 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    stream::listen,
     score::rules,
     score::why,
     score::reverse,
