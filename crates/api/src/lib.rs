@@ -22,11 +22,14 @@ mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod periods;
 mod problem;
+mod redemptions;
 mod request_id;
 mod room;
 mod scan;
 mod score;
+mod shop;
 mod showcase;
 mod token;
 
@@ -123,6 +126,30 @@ operations!(
     claims::make_appeal,
     claims::appeals,
     claims::decide_appeal,
+    periods::list_periods,
+    periods::close_claims,
+    periods::seal,
+    periods::notices,
+    periods::notice_lines,
+    periods::make_objection,
+    periods::list_objections,
+    periods::read_objection,
+    periods::decide_objection,
+    shop::open,
+    shop::shops,
+    shop::keepers,
+    shop::reconciliation,
+    shop::offer,
+    shop::list_goods,
+    shop::change_goods,
+    shop::count,
+    shop::donate,
+    shop::donations,
+    redemptions::redeem,
+    redemptions::list,
+    redemptions::hand_over,
+    redemptions::one,
+    redemptions::void,
     room::livez,
     room::readyz,
     room::metrics,

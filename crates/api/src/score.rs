@@ -94,7 +94,9 @@ impl From<&PostedTransaction> for EntryJson {
 #[serde(rename_all = "camelCase")]
 struct WhyJson {
     entry: EntryJson,
-    rule: RuleJson,
+    /// The rule; absent where goods of a shop were paid for, whose price gave the number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleJson>,
     /// What the rule was applied to.
     #[schema(value_type = Object)]
     inputs: serde_json::Value,
@@ -121,7 +123,7 @@ async fn why(
     let why = state.app.run(async move { app.why(&caller, entry).await }).await?;
     Ok(HttpResponse::Ok().json(WhyJson {
         entry: EntryJson::from(&why.posted),
-        rule: RuleJson::from(&why.rule),
+        rule: why.rule.as_ref().map(RuleJson::from),
         inputs: serde_json::to_value(&why.posted.posting.inputs).unwrap_or_default(),
         recomputed: why.recomputed,
         agrees: why.recomputed == why.posted.posting.points(),

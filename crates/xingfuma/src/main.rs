@@ -4,6 +4,7 @@ mod audit;
 mod configuration;
 mod demo;
 mod running;
+mod score;
 mod simulate;
 
 use std::path::PathBuf;
@@ -71,6 +72,11 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
+    /// Close and seal the months of scoring.
+    Score {
+        #[command(subcommand)]
+        command: score::ScoreCommand,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
@@ -124,6 +130,7 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Healthcheck { url } => healthcheck(&url).await,
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
+        Command::Score { command } => score::run(command).await,
         Command::Keys | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }
 }

@@ -558,8 +558,8 @@ pub(super) mod tests {
             for used in [0, 18, 19, 20, 28, 29, 30] {
                 let posting = award.posting(used).expect("a posting");
                 assert_eq!(
-                    recompute(&posting.inputs, rule),
-                    posting.points(),
+                    recompute(&posting.inputs, Some(rule)),
+                    Some(posting.points()),
                     "{} after {used}",
                     award.rule_code
                 );
