@@ -209,7 +209,8 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
         "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
         "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
-        "GET /api/v1/score/periods"
+        "GET /api/v1/leaderboards"
+        | "GET /api/v1/score/periods"
         | "GET /api/v1/score/notices"
         | "GET /api/v1/score/notices/{month}/lines"
         | "GET /api/v1/score/notices/{month}/objections"
@@ -531,7 +532,8 @@ impl World {
             .replace("{code}", &self.sign)
             .replace("{number}", &self.badge)
             .replace("{month}", NOTICE)
-            .replace("/reconciliation", "/reconciliation?month=2026-10");
+            .replace("/reconciliation", "/reconciliation?month=2026-10")
+            .replace("/leaderboards", "/leaderboards?by=township");
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),

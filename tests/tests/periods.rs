@@ -111,7 +111,9 @@ fn story(people: &People, score: impl Fn(&[&str]) -> Told, sql: impl Fn(&str) ->
     let month = last_month(people);
     let entries = earned_and_closed(people, &month, &score);
     let lines = shown(people, &month);
+    boards(people, &month, 96, 3);
     contested(people, &month, &lines, &entries);
+    boards(people, &month, 65, 3);
     sealed(people, &month, &lines, &score, &sql);
 }
 
@@ -125,6 +127,7 @@ fn earned_and_closed(people: &People, month: &LastMonth, score: &impl Fn(&[&str]
     for stranger in [&people.first, &people.village, &people.auditor] {
         assert_eq!(stranger.post("/score/periods", &body).problem(403), "forbidden");
     }
+    preview(month, score);
     let this_month = json!({ "month": next(&month.name) });
     assert_eq!(people.admin.post("/score/periods", &this_month).problem(409), "period_not_over");
     for days in [0, 61] {
@@ -162,6 +165,20 @@ fn earned_and_closed(people: &People, month: &LastMonth, score: &impl Fn(&[&str]
     let earlier = json!({ "month": "2025-01" });
     assert_eq!(people.admin.post("/score/periods", &earlier).problem(409), "period_closed");
     entries
+}
+
+/// The month under rules that begin in the future: what would have been given.
+fn preview(month: &LastMonth, score: &impl Fn(&[&str]) -> Told) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sheet = directory.path().join("bonuses.csv");
+    let text = "code,kind,name,points,monthly_cap,evidence_required,version,effective_from\n\
+                B06,bonus,见义勇为,20..50,,yes,1,\nB06,bonus,见义勇为,40,80,yes,2,2999-01-01\n";
+    std::fs::write(&sheet, text).expect("written");
+    let told = score(&["preview", &sheet.display().to_string(), "--month", &month.name]);
+    assert!(told.success, "{told:?}");
+    for line in ["B06: 3 awards, 96 points, then 120 (+24)", "3 people would have more, 0 less"] {
+        assert!(told.printed.contains(line), "{line}: {told:?}");
+    }
 }
 
 fn next(month: &str) -> String {
@@ -202,6 +219,29 @@ fn shown(people: &People, month: &LastMonth) -> [Line; 3] {
     assert_eq!(items(&people.anonymous.get(&elsewhere).expect(200)).len(), 0);
     assert_eq!(people.anonymous.get("/score/notices/2020-01/lines").problem(404), "not_found");
     [of(31), of(32), of(33)]
+}
+
+/// Teams and areas, never persons; corrected lines count as corrected, paused ones not at all.
+fn boards(people: &People, month: &LastMonth, points: i64, counted: i64) {
+    let board =
+        |by: &str| people.first.get(&format!("/leaderboards?by={by}&month={}", month.name)).expect(200);
+    for by in ["team", "grid", "village", "township"] {
+        let found = board(by);
+        let [line] = items(&found) else { panic!("one team, one grid: {found}") };
+        assert_eq!(
+            (&line["rank"], &line["points"], &line["people"]),
+            (&json!(1), &json!(points), &json!(counted)),
+            "{by}: {found}"
+        );
+        assert!(line["name"].is_string() && line["teamId"].is_string() == (by == "team"), "{found}");
+    }
+    let digits = |by: &str| text(&items(&board(by))[0], "areaCode").len();
+    assert_eq!(["grid", "village", "township"].map(digits), [15, 12, 9]);
+    let last = people.first.get("/leaderboards?by=team").expect(200);
+    assert_eq!(last["month"], month.name.as_str());
+    assert_eq!(people.first.get("/leaderboards?by=person").problem(400), "malformed_request");
+    assert_eq!(people.first.get("/leaderboards?by=team&month=2020-01").problem(404), "not_found");
+    assert_eq!(people.anonymous.get("/leaderboards?by=team").problem(401), "unauthenticated");
 }
 
 fn status_of(people: &People, month: &LastMonth, line: Line) -> (String, i64) {
@@ -276,6 +316,7 @@ fn sealed(
     // What was contested waits alone; decided, it is let go into the next period.
     assert_eq!(status_of(people, month, lines[1]).0, "paused");
     assert_eq!(status_of(people, month, lines[2]).0, "standing");
+    boards(people, month, 33, 2);
     let counted = || sql(&format!("SELECT count(*) FROM score_period_entry WHERE month = '{}'", month.name));
     // Three awards and the reversal.
     assert_eq!(counted().trim(), "4");

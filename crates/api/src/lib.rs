@@ -18,6 +18,7 @@ mod board;
 mod claims;
 mod duty;
 mod extract;
+mod leaderboards;
 mod me;
 mod order_json;
 pub mod orders;
@@ -126,6 +127,7 @@ operations!(
     claims::make_appeal,
     claims::appeals,
     claims::decide_appeal,
+    leaderboards::read_board,
     periods::list_periods,
     periods::close_claims,
     periods::seal,

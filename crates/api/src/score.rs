@@ -28,6 +28,12 @@ struct RuleJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     monthly_cap: Option<i64>,
     evidence_required: bool,
+    /// The first day on which this version holds, in China time; absent: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_from: Option<String>,
+    /// It holds in this area only, and overrules what holds around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_code: Option<String>,
 }
 
 impl From<&Rule> for RuleJson {
@@ -41,6 +47,8 @@ impl From<&Rule> for RuleJson {
             version: rule.version,
             monthly_cap: rule.monthly_cap,
             evidence_required: rule.evidence_required,
+            effective_from: rule.effective_from.map(|day| day.to_string()),
+            area_code: rule.area.map(|area| area.to_string()),
         }
     }
 }

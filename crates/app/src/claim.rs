@@ -100,7 +100,14 @@ impl App {
         let grid = people::grid_of(self.store.pool(), county, whose).await?;
         // Somebody outside the caller's areas is nobody to him.
         let grid = grid.filter(|grid| own || allow(&caller.actor, Action::ClaimForOther, *grid));
-        let rule = check_claim(&self.rules, &request.rule_code, request.happened_at, request.points, now);
+        let rule = check_claim(
+            &self.rules,
+            &request.rule_code,
+            grid.unwrap_or(county),
+            request.happened_at,
+            request.points,
+            now,
+        );
         let deducts = matches!(&rule, Ok(rule) if rule.kind == RuleKind::Deduction);
         if deducts && grid.is_some_and(|grid| own || !allow(&caller.actor, Action::ClaimDeduction, grid)) {
             return Err(AppError::Forbidden);

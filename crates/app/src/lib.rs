@@ -71,6 +71,8 @@ pub struct Settings {
     pub roots: Option<std::path::PathBuf>,
     /// How often somebody may do what.
     pub limits: Limits,
+    /// The rules of scoring.
+    pub rules: RuleBook,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -180,7 +182,7 @@ impl App {
             pusher: Pusher::start(queue.clone(), HINTS_WAITING),
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
-            rules: RuleBook::sample(),
+            rules: settings.rules.clone(),
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),

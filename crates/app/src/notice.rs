@@ -10,6 +10,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{LineStatus, PeriodStatus, YearMonth, may_decide, reversal};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::orders::Notification;
+use xingfuma_store::periods::boards::{self, BoardRow, By};
 use xingfuma_store::periods::objections::{self, ObjectionRow};
 use xingfuma_store::periods::{self, CountedRow, LineRow, PeriodRow};
 use xingfuma_store::{DatabaseTransaction, StoreError, idempotency, inbox, transact};
@@ -39,6 +40,17 @@ pub struct ObjectionSeen {
     pub line: LineRow,
     /// What the line was added up from.
     pub entries: Vec<CountedRow>,
+}
+
+/// A board of a published month.
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// The month.
+    pub month: YearMonth,
+    /// Whether it is sealed.
+    pub sealed: bool,
+    /// Its lines with the names of their teams or areas, most points first.
+    pub lines: Vec<(BoardRow, Option<String>)>,
 }
 
 /// A decision about an objection.
@@ -146,6 +158,31 @@ impl App {
     ) -> Result<Vec<LineRow>, AppError> {
         self.published(month).await?;
         Ok(periods::lines(self.store.pool(), self.settings.county, month, area, after, limit).await?)
+    }
+
+    /// The board of a month whose list is published; of the last such month where none is named.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when there is no such list.
+    pub async fn board_of(&self, month: Option<YearMonth>, by: By, limit: u64) -> Result<Board, AppError> {
+        let (pool, county) = (self.store.pool(), self.settings.county);
+        let period = match month {
+            Some(month) => self.published(month).await?,
+            None => {
+                let all = periods::list(pool, county, PERIODS_AT_MOST).await?;
+                all.into_iter().find(|row| row.published_at.is_some()).ok_or(AppError::NotFound)?
+            }
+        };
+        let month = period.month()?;
+        let directory = self.directory();
+        let name = |row: &BoardRow| match (row.team_id, &row.area_code) {
+            (Some(team), _) => directory.team(team).map(|team| team.name.clone()),
+            (None, Some(code)) => directory.area(code.parse().ok()?).map(|area| area.name.clone()),
+            (None, None) => None,
+        };
+        let rows = boards::board(pool, county, month, by, limit).await?;
+        let lines = rows.into_iter().map(|row| (row.clone(), name(&row))).collect();
+        Ok(Board { month, sealed: period.status()? == PeriodStatus::Sealed, lines })
     }
 
     /// Objects to a line of a running notice.

@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod demo;
+mod rules;
 mod running;
 mod score;
 mod simulate;
@@ -72,7 +73,7 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
-    /// Close and seal the months of scoring.
+    /// Check and try the rules of scoring; close and seal its months.
     Score {
         #[command(subcommand)]
         command: score::ScoreCommand,

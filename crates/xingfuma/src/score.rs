@@ -1,4 +1,6 @@
-//! `xingfuma score`: a month is closed and sealed.
+//! `xingfuma score`: rules are checked and tried, a month is closed and sealed.
+
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use xingfuma_app::{AppError, period};
@@ -7,6 +9,7 @@ use xingfuma_store::periods::PeriodRow;
 
 use crate::audit::Place;
 use crate::configuration::StartError;
+use crate::rules;
 
 /// What is done to a month.
 #[derive(clap::Subcommand)]
@@ -21,6 +24,23 @@ pub(crate) enum ScoreCommand {
         /// Leave claims that wait for a decision to the next period, instead of refusing.
         #[arg(long)]
         leave_waiting: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Check rule files; names file, line and field of everything that is wrong.
+    Check {
+        /// Sheets (CSV), or directories of them.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Replay a month under rules that are not in force yet: what would have been given.
+    Preview {
+        /// Sheets (CSV), or directories of them.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The month, such as 2026-10; without it the one before this.
+        #[arg(long)]
+        month: Option<YearMonth>,
         #[command(flatten)]
         place: Place,
     },
@@ -59,6 +79,11 @@ pub(crate) async fn run(command: ScoreCommand) -> Result<(), StartError> {
                 row.notice_ends_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
                 hex(row.list_hash.as_deref()),
             );
+        }
+        ScoreCommand::Check { files } => rules::check(&files)?,
+        ScoreCommand::Preview { files, month, place } => {
+            let (store, county) = place.open_store().await?;
+            rules::preview(&store, county, &files, month).await?;
         }
         ScoreCommand::Seal { month, place } => {
             let (store, county) = place.open_store().await?;

@@ -25,6 +25,7 @@ mod ledger;
 mod month;
 mod period;
 mod posting;
+mod replay;
 mod rules;
 mod sheet;
 mod spending;
@@ -48,6 +49,7 @@ pub use posting::{
     AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
     Posting, Purse, ScoringFault, SourceType, UnknownWord, recompute,
 };
+pub use replay::{Replay, Replayed, RuleChange};
 pub use rules::{
     CATEGORIES, FEATURED_POST, FIVE_STARS, LATE, ON_TIME, POINTS_LIMIT, Points, Rule, RuleBook, RuleConflict,
     RuleKind,

@@ -51,6 +51,16 @@ impl YearMonth {
         }
     }
 
+    /// The month before it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        if self.month == 1 {
+            Self { year: self.year - 1, month: 12 }
+        } else {
+            Self { year: self.year, month: self.month - 1 }
+        }
+    }
+
     /// Its first day.
     pub fn first_day(self) -> NaiveDate {
         NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default()
@@ -133,6 +143,10 @@ mod tests {
         let month = |text: &str| text.parse::<YearMonth>().expect("a month");
         assert_eq!(month("2025-12").next(), month("2026-01"));
         assert_eq!(month("2026-11").next(), month("2026-12"));
+        assert_eq!(
+            (month("2026-01").before(), month("2026-12").before()),
+            (month("2025-12"), month("2026-11"))
+        );
         assert_eq!(month("2026-03").begins(), utc("2026-02-28T16:00:00Z"));
         for text in ["2025-12", "2026-02", "2024-02"] {
             let end = month(text).next().begins();

@@ -13,6 +13,7 @@ use xingfuma_domain::scoring::{LineStatus, PeriodStatus, YearMonth};
 use crate::sql;
 use crate::{StoreError, unreadable};
 
+pub mod boards;
 pub mod check;
 pub mod freezing;
 pub mod objections;
