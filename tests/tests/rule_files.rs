@@ -65,6 +65,22 @@ fn the_check_counts_what_is_in_order_and_names_file_line_and_field_of_what_is_no
     assert!(!told.success && told.complained.contains("both sheets of base_tasks"), "{told:?}");
 }
 
+#[test]
+fn the_schemes_of_other_counties_are_in_order_and_a_fault_in_one_is_named() {
+    let schemes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemes");
+    let told = check(&schemes);
+    assert!(told.success && told.printed.lines().count() == 4, "{told:?}");
+    assert!(told.printed.contains("party_members.csv: 4 parts, 9 items, 4 levels"), "{told:?}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = fs::read_to_string(schemes.join("party_members.csv")).expect("the scheme");
+    let file = directory.path().join("scheme.csv");
+    fs::write(&file, text.replace("\nitem,B2,按时足额交纳党费,base,", "\nitem,B2,按时足额交纳党费,basis,"))
+        .expect("written");
+    let told = check(&file);
+    let named = format!("scheme.csv:{}: part: there is no such part", line_of(&text, "item,B2,"));
+    assert!(!told.success && told.complained.contains(&named), "{named}: {told:?}");
+}
+
 fn text(value: &Value, member: &str) -> String {
     value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}")).to_owned()
 }

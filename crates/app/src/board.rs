@@ -31,8 +31,9 @@ impl App {
     /// [`AppError::NotFound`] when it is not there for the caller.
     pub async fn order(&self, caller: &Caller, id: Uuid) -> Result<OrderSeen, AppError> {
         let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
-        let surname = self.volunteer_surname(caller, &whole.stored.order).await?;
+        let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
+        let whole = whole.ok_or(AppError::NotFound)?;
+        let surname = self.surname_of(caller, &whole.stored.order, whole.engaged.as_ref()).await?;
         let (seen, _) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
         Ok(seen)
     }
@@ -124,7 +125,8 @@ impl App {
     /// [`AppError::TooMany`] above the limit; [`AppError::Gone`] when the person was erased.
     pub async fn reveal_contact(&self, caller: &Caller, id: Uuid, reason: &str) -> Result<Contact, AppError> {
         let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
+        let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
+        let whole = whole.ok_or(AppError::NotFound)?;
         let order = &whole.stored.order;
         let view = access::view(&caller.actor, order).ok_or(AppError::NotFound)?;
         if !view.reveal {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
 use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Record, Refusal, decide, moves};
-use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, on_completed, on_rated};
+use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_completed, on_rated};
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::inbox::AuditEntry;
 use xingfuma_store::ledger::{self, Booking};
-use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder, WholeOrder};
+use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, people, writing};
 
@@ -218,7 +218,7 @@ impl App {
     /// In the order of the module's introduction.
     pub async fn command(&self, ask: Ask, request: Request) -> Result<Reply, AppError> {
         for _ in 0..TRIES {
-            let whole = self.load_whole(&ask.caller.actor, ask.order).await?;
+            let whole = self.load_whole(&ask.caller.actor, ask.order, request.verb()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
                 return Err(AppError::Forbidden);
@@ -247,8 +247,16 @@ impl App {
         Err(AppError::Conflict("busy"))
     }
 
-    async fn load_whole(&self, actor: &Actor, order: Uuid) -> Result<WholeOrder, AppError> {
-        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order).await?;
+    async fn load_whole(
+        &self,
+        actor: &Actor,
+        order: Uuid,
+        verb: moves::Verb,
+    ) -> Result<WholeOrder, AppError> {
+        // Points that have a cap come of these; what is left of it is read along.
+        let earns = matches!(verb, moves::Verb::Complete | moves::Verb::Rate);
+        let month = earns.then(|| month_of(self.clock.now()));
+        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order, month).await?;
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
     }
 
@@ -309,10 +317,11 @@ impl App {
     ) -> Result<Reply, AppError> {
         let mut change = self.change(&whole.stored, by, events).await?;
         change.decision = self.decision_by_hand(&change, by, command);
-        let surname = self.volunteer_surname(&ask.caller, &change.after.order).await?;
+        change.used_in_month = used_in_month(&change, whole.engaged.as_ref());
+        let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
         let mut records = whole.records;
         records.extend(change.records.iter().cloned());
-        let after = WholeOrder { stored: change.after.clone(), records, requester_key: whole.requester_key };
+        let after = WholeOrder { stored: change.after.clone(), records, ..whole };
         let (seen, view) = self.seen_whole(&ask.caller.actor, after, surname)?.ok_or(AppError::NotFound)?;
         if matches!(command, Command::Accept) && view.log_contact {
             change.disclosure =
@@ -344,15 +353,20 @@ impl App {
         }
     }
 
-    /// The surname of the volunteer who promised, for those who see the order.
-    pub(crate) async fn volunteer_surname(
+    /// The surname of the volunteer who has the order, for those who see it: it was read along if he accepted it, and is
+    /// looked up if he is only named.
+    pub(crate) async fn surname_of(
         &self,
         caller: &Caller,
         order: &Order,
+        engaged: Option<&Engaged>,
     ) -> Result<Option<String>, AppError> {
         let Some(volunteer) = order.assignment().and_then(|held| held.volunteer) else { return Ok(None) };
         if volunteer == caller.actor.person {
             return Ok(Some(caller.surname.clone()));
+        }
+        if let Some(engaged) = engaged.filter(|engaged| engaged.person == volunteer) {
+            return Ok(Some(engaged.surname.clone()));
         }
         let person = people::find(self.store.pool(), self.settings.county, volunteer).await?;
         Ok(person.map(|person| person.surname))
@@ -385,6 +399,7 @@ impl App {
             answered,
             at_most,
             scoring,
+            used_in_month: None,
             answer: None,
             disclosure: None,
         })
@@ -534,4 +549,14 @@ impl App {
         change.decision = decision;
         Ok(Some(change))
     }
+}
+
+/// What a change's one award finds used up of its rule's month, if that was read along with the order.
+fn used_in_month(change: &Change, engaged: Option<&Engaged>) -> Option<i64> {
+    let [Booking::Award { award, .. }] = change.scoring.as_slice() else { return None };
+    let of_it =
+        |engaged: &&Engaged| engaged.person == award.person && engaged.month == Some(award.inputs.month);
+    let read = engaged.filter(of_it)?;
+    let used = read.used.iter().find(|(code, _)| *code == award.rule_code);
+    Some(used.map_or(0, |(_, points)| *points))
 }

@@ -261,6 +261,7 @@ impl App {
             decision: None,
             notifications: Vec::new(),
             scoring: Vec::new(),
+            used_in_month: None,
             answer: self.answer(Some(keyed), id, status, &body),
             disclosure: None,
         };
@@ -276,7 +277,12 @@ impl App {
         render: &Render,
     ) -> Result<(u16, Vec<u8>), AppError> {
         let view = view(&caller.actor, &stored.order).ok_or(AppError::NotFound)?;
-        let whole = WholeOrder { stored: stored.clone(), records: vec![record.clone()], requester_key: None };
+        let whole = WholeOrder {
+            stored: stored.clone(),
+            records: vec![record.clone()],
+            requester_key: None,
+            engaged: None,
+        };
         let (mut seen, _) = self.seen_whole(&caller.actor, whole, None)?.ok_or(AppError::NotFound)?;
         crate::view::disclose(&mut seen, view, Some(private));
         Ok(render(&seen))

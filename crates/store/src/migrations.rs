@@ -33,6 +33,10 @@ impl MigratorTrait for Migrator {
             Box::new(Chain),
             Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
             Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
+            Box::new(Step {
+                name: "m0007_one_statement",
+                text: include_str!("../schema/0007_one_statement.sql"),
+            }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
         ]

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
+use xingfuma_domain::scoring::YearMonth;
 
 use crate::inbox::AuditEntry;
 use crate::scope::{Scope, area_condition};
@@ -79,6 +80,8 @@ pub struct Change {
     pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
+    /// Points of the one award's rule that its month had used up when the order was read, if that is known.
+    pub used_in_month: Option<i64>,
     /// The answer to keep under the caller's key.
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
@@ -168,9 +171,24 @@ pub struct WholeOrder {
     pub records: Vec<Record>,
     /// Opens `private`; absent once the requester was erased.
     pub requester_key: Option<Vec<u8>>,
+    /// Whoever accepted it last.
+    pub engaged: Option<Engaged>,
 }
 
-/// One order with its events, if the scope reaches it.
+/// Whoever accepted an order last.
+#[derive(Clone, Debug)]
+pub struct Engaged {
+    /// The volunteer.
+    pub person: Uuid,
+    /// The name by which the others know him.
+    pub surname: String,
+    /// The month that was asked for.
+    pub month: Option<YearMonth>,
+    /// Points of rules with a cap that were used up in it, by the rule's code.
+    pub used: Vec<(String, i64)>,
+}
+
+/// One order with its events, if the scope reaches it; with `month`, also what the volunteer has used of his caps in it.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
@@ -178,6 +196,7 @@ pub async fn find_whole(
     conn: &impl ConnectionTrait,
     scope: &Scope,
     id: Uuid,
+    month: Option<YearMonth>,
 ) -> Result<Option<WholeOrder>, StoreError> {
     #[derive(FromQueryResult)]
     struct WholeRow {
@@ -189,13 +208,29 @@ pub async fn find_whole(
         wished_to: Option<DateTime<Utc>>,
         requester_key: Option<Vec<u8>>,
         records: Option<String>,
+        engaged: Option<Uuid>,
+        surname: Option<String>,
+        used: Option<String>,
     }
     let mut values = vec![id.into()];
     let condition = scope.condition(&mut values);
+    let used = match month {
+        Some(month) => {
+            values.push(month.to_string().into());
+            format!(
+                "(SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
+                 WHERE c.person_id = v.id AND c.month = ${})",
+                values.len()
+            )
+        }
+        None => "CAST(NULL AS text)".to_owned(),
+    };
     let text = format!(
         "SELECT {COLUMNS}, p.data_key AS requester_key, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
-         FROM order_event e WHERE e.order_id = o.id) AS records \
-         FROM orders o LEFT JOIN person p ON p.id = o.requester_id WHERE o.id = $1 AND {condition}"
+         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {used} AS used \
+         FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
+         (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
+         WHERE o.id = $1 AND {condition}"
     );
     let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
     let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
@@ -208,7 +243,20 @@ pub async fn find_whole(
         wished_from: row.wished_from,
         wished_to: row.wished_to,
     };
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key }))
+    let engaged = row.engaged.zip(row.surname).map(|(person, surname)| Engaged {
+        person,
+        surname,
+        month,
+        used: row.used.as_deref().map(pairs).unwrap_or_default(),
+    });
+    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key, engaged }))
+}
+
+/// `609=3;610=5`, as the statement puts it together.
+fn pairs(text: &str) -> Vec<(String, i64)> {
+    let pair =
+        |text: &str| text.rsplit_once('=').and_then(|(code, n)| Some((code.to_owned(), n.parse().ok()?)));
+    text.split(';').filter_map(pair).collect()
 }
 
 /// The events of an order, oldest first.

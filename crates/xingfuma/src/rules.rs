@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use xingfuma_app::period;
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::scoring::{Replay, RuleBook, RuleFault, RuleKind, Sheet, YearMonth, month_of};
+use xingfuma_domain::scoring::{
+    Replay, RuleBook, RuleFault, RuleKind, Scheme, SchemeFault, Sheet, YearMonth, month_of,
+};
 use xingfuma_store::Store;
 use xingfuma_store::ledger::replaying;
 
@@ -79,9 +81,37 @@ pub(crate) fn configured(configuration: &Configuration) -> Result<RuleBook, Star
     }
 }
 
+/// Whether a sheet is a scheme of its own: parts, items and levels.
+fn is_scheme(read: &Read) -> bool {
+    let heading = read.text.lines().find(|line| !line.starts_with('#') && !line.trim().is_empty());
+    heading.is_some_and(|heading| heading.trim_start_matches('\u{feff}').starts_with("row,"))
+}
+
+fn check_scheme(read: &Read) -> Result<(), StartError> {
+    let scheme = Scheme::read(&read.text).map_err(|faults| {
+        let line = |fault: &SchemeFault| {
+            format!("{}:{}: {}: {}", read.path.display(), fault.line, fault.field, fault.fault)
+        };
+        StartError::Other(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+    })?;
+    println!(
+        "{}: {} parts, {} items, {} levels: in order",
+        read.path.display(),
+        scheme.parts().len(),
+        scheme.items().count(),
+        scheme.levels().len()
+    );
+    Ok(())
+}
+
 /// Checks files; the error names every fault.
 pub(crate) fn check(files: &[PathBuf]) -> Result<(), StartError> {
-    let book = book(&read(files)?)?;
+    let (schemes, sheets): (Vec<Read>, Vec<Read>) = read(files)?.into_iter().partition(is_scheme);
+    schemes.iter().try_for_each(check_scheme)?;
+    if sheets.is_empty() {
+        return Ok(());
+    }
+    let book = book(&sheets)?;
     let count = |kind| book.iter().filter(|rule| rule.kind == kind).count();
     println!(
         "{} base tasks, {} bonuses, {} deductions: in order",

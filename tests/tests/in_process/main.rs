@@ -5,6 +5,7 @@ mod abandoned;
 mod sequences;
 mod small_county;
 mod time_outs;
+mod together;
 
 /// Makes a test of each function for each database; a function gets a [`small_county::SmallCounty`] of its own.
 macro_rules! on_both_databases {

@@ -27,6 +27,7 @@ mod period;
 mod posting;
 mod replay;
 mod rules;
+mod scheme;
 mod sheet;
 mod spending;
 
@@ -53,6 +54,9 @@ pub use replay::{Replay, Replayed, RuleChange};
 pub use rules::{
     CATEGORIES, FEATURED_POST, FIVE_STARS, LATE, ON_TIME, POINTS_LIMIT, Points, Rule, RuleBook, RuleConflict,
     RuleKind,
+};
+pub use scheme::{
+    Deed, DeedFault, Scheme, SchemeFault, SchemeItem, SchemeLevel, SchemePart, SchemeProblem, SchemeScore,
 };
 pub use sheet::{Fault, RuleFault, Sheet};
 pub use spending::{Reservation, SHOP_RULE, reserve};

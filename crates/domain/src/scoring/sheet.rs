@@ -304,7 +304,7 @@ impl Reading {
 
 /// The line on which a record begins. The reader's own position is that of the end of the record before it, which is
 /// too early where comments or blank lines stand between the two.
-fn line_of(text: &str, record: &StringRecord) -> u64 {
+pub(super) fn line_of(text: &str, record: &StringRecord) -> u64 {
     let Some(position) = record.position() else { return 0 };
     let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
     let rest = text.get(start..).unwrap_or_default();

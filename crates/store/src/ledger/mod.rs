@@ -24,6 +24,7 @@ pub mod replaying;
 pub mod roots;
 pub(crate) mod sealing;
 pub mod verify;
+pub(crate) mod within;
 
 pub use passbook::{Balances, PassbookRow, balances, passbook};
 pub use post::Booked;
