@@ -36,15 +36,18 @@ pub mod keys;
 pub mod limits;
 pub mod log_in;
 pub mod metrics;
+pub mod notice;
 pub mod notify;
 pub mod offering;
 pub mod own_data;
 pub mod passbook;
+pub mod period;
 pub mod place;
 pub mod privacy;
 pub mod rate;
 pub mod serve;
 mod session_reader;
+pub mod shop;
 pub mod show;
 pub mod similar;
 pub mod stream;
@@ -72,6 +75,8 @@ pub struct Settings {
     pub roots: Option<std::path::PathBuf>,
     /// How often somebody may do what.
     pub limits: Limits,
+    /// The rules of scoring.
+    pub rules: RuleBook,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -193,7 +198,7 @@ impl App {
             hub: stream::Hub::default(),
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
-            rules: RuleBook::sample(),
+            rules: settings.rules.clone(),
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),
