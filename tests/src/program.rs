@@ -426,6 +426,12 @@ impl Fleet {
         run(&[&["audit"], words].concat(), &settings)
     }
 
+    /// The directory with the logs of its processes and its data directory.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
     ///
     /// # Panics

@@ -6,6 +6,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use uuid::Uuid;
+use xingfuma_domain::masking::mask_text;
 
 use crate::State;
 use crate::problem::Problem;
@@ -58,11 +60,33 @@ pub(crate) async fn finish(
 
 fn given_id(request: &ServiceRequest) -> Option<String> {
     let id = request.headers().get("x-request-id")?.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (!id.is_empty() && id.len() <= LONGEST && id.bytes().all(plain)).then(|| id.to_owned())
+    is_harmless(id).then(|| id.to_owned())
+}
+
+/// An id is logged and repeated, so it must not be what is logged nowhere: a caller may put a phone there.
+fn is_harmless(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let shaped = !id.is_empty() && id.len() <= LONGEST && id.bytes().all(plain);
+    let random = Uuid::try_parse(id).is_ok();
+    shaped && (random || mask_text(id).found.is_empty())
 }
 
 fn prefers_english(request: &ServiceRequest) -> bool {
     let accepted = request.headers().get("accept-language").and_then(|value| value.to_str().ok());
     accepted.is_some_and(|languages| languages.trim_start().to_ascii_lowercase().starts_with("en"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_over_unless_it_could_be_somebodys_number() {
+        for good in ["wanted-id", "abc-123_DEF.45", "0193a1b2-0000-7000-8000-123456789012", &"7".repeat(32)] {
+            assert!(is_harmless(good), "{good}");
+        }
+        for bad in ["", "15412345678", "x-154-1234-5678", "a b", "140724199001011234", &"x".repeat(65)] {
+            assert!(!is_harmless(bad), "{bad}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, due, inbox, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::view::{Contact, OrderSeen, open_private};
 use crate::{App, AppError, Caller};
 
@@ -131,7 +131,7 @@ impl App {
             return Err(AppError::Forbidden);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = self.known_words(caller, &whole)?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         self.count_reveal(caller).await?;
         let wrapped = whole.requester_key.as_deref().ok_or(AppError::Gone("person"))?;

@@ -55,6 +55,8 @@ use directory::Directory;
 use keys::{DataKey, Keys};
 use limits::Limits;
 use metrics::Metrics;
+use privacy::{PersonPrivate, Private};
+use text::KnownWords;
 
 /// What a program needs to be told about itself.
 #[derive(Clone, Debug)]
@@ -278,10 +280,28 @@ pub struct Caller {
     /// His surname, for those who may know it.
     pub surname: String,
     data_key: Arc<DataKey>,
+    /// Name and phone, sealed under his key.
+    private: Option<Arc<[u8]>>,
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Caller").field("person", &self.actor.person).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// His own name and phone.
+    ///
+    /// # Errors
+    /// [`AppError::Unsealable`] when they were sealed by another key.
+    pub(crate) fn own(&self) -> Result<PersonPrivate, AppError> {
+        let Some(sealed) = &self.private else { return Ok(PersonPrivate::default()) };
+        PersonPrivate::open(&self.data_key, self.actor.person, sealed)
+    }
+
+    /// The words by which his own texts may give him away.
+    pub(crate) fn known_words(&self) -> Result<KnownWords, AppError> {
+        Ok(KnownWords::default().and_person(&self.own()?))
     }
 }

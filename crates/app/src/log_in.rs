@@ -279,7 +279,8 @@ impl App {
         let live = live.filter(|live| live.actor.county == self.settings.county);
         let live = live.ok_or(AppError::Unauthenticated)?;
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);
-        Ok(Caller { actor: live.actor, session, surname: live.surname, data_key })
+        let private = live.private.map(Arc::from);
+        Ok(Caller { actor: live.actor, session, surname: live.surname, data_key, private })
     }
 
     /// The caller's own account.

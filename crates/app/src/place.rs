@@ -27,7 +27,7 @@ use crate::directory::Directory;
 use crate::keys::DataKey;
 use crate::limits::{Address, PlacementNames};
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
 /// Longest description, in characters.
@@ -100,6 +100,13 @@ impl Checked {
             phone: caller_phone.map(Phone::as_str).or(self.private.phone.as_deref()),
             sign,
         }
+    }
+
+    /// The words by which the description may give somebody away.
+    fn known_words(&self, caller: &Caller) -> Result<KnownWords, AppError> {
+        let caller_name = self.caller_person.as_ref().and_then(|contact| contact.name.clone());
+        let for_whom = PersonPrivate { name: caller_name, phone: None };
+        Ok(caller.known_words()?.and_order(&self.private).and_person(&for_whom))
     }
 }
 
@@ -236,6 +243,7 @@ impl App {
             }
             None => caller.data_key.as_ref(),
         };
+        let known = checked.known_words(caller)?;
         let now = self.clock.now();
         let id = self.ids.id(now);
         let hat = if found.is_some() { Hat::Operator } else { Hat::Requester };
@@ -246,7 +254,7 @@ impl App {
         let stored = StoredOrder {
             order,
             number: self.next_number().await?,
-            description: masked(&checked.private.description),
+            description: known.masked(&checked.private.description),
             private: checked.private.seal(key, id, &self.ids),
             wished_from: checked.wished.0,
             wished_to: checked.wished.1,
@@ -276,7 +284,12 @@ impl App {
         render: &Render,
     ) -> Result<(u16, Vec<u8>), AppError> {
         let view = view(&caller.actor, &stored.order).ok_or(AppError::NotFound)?;
-        let whole = WholeOrder { stored: stored.clone(), records: vec![record.clone()], requester_key: None };
+        let whole = WholeOrder {
+            stored: stored.clone(),
+            records: vec![record.clone()],
+            requester_key: None,
+            requester_private: None,
+        };
         let (mut seen, _) = self.seen_whole(&caller.actor, whole, None)?.ok_or(AppError::NotFound)?;
         crate::view::disclose(&mut seen, view, Some(private));
         Ok(render(&seen))

@@ -17,7 +17,7 @@ use xingfuma_store::{StoreError, idempotency, transact, writing};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::view::wears;
 use crate::{App, AppError, Caller};
 
@@ -100,8 +100,8 @@ impl App {
         render: RenderPost,
     ) -> Result<Reply, AppError> {
         let scope = Scope::of(&caller.actor);
-        let stored = orders::find(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
-        let order = &stored.order;
+        let whole = orders::find_whole(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
+        let order = &whole.stored.order;
         let (resident, volunteer) =
             (wears(&caller.actor, order, Hat::Requester), wears(&caller.actor, order, Hat::Worker));
         if xingfuma_domain::access::view(&caller.actor, order).is_none() {
@@ -119,7 +119,8 @@ impl App {
             fields.fault("consent", "consent_required");
         }
         fields.check()?;
-        let post = self.new_post(caller, order, &text, resident, volunteer)?;
+        let known = self.known_words(caller, &whole)?;
+        let post = self.new_post(caller, order, &text, &known, (resident, volunteer))?;
         let (status, body) = render(&post);
         let answer = self.answer(keyed, post.id, status, &body);
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
@@ -142,8 +143,8 @@ impl App {
         caller: &Caller,
         order: &Order,
         text: &str,
-        resident: bool,
-        volunteer: bool,
+        known: &KnownWords,
+        (resident, volunteer): (bool, bool),
     ) -> Result<PostRow, AppError> {
         let status = order.status();
         let legal = moves::moves_of(Verb::Show).any(|row| row.from.contains(&status));
@@ -161,7 +162,7 @@ impl App {
             resident_id: order.placed.requester,
             volunteer_id: done.engagement.volunteer,
             team_id: done.engagement.team,
-            text: masked(text),
+            text: known.masked(text),
             private: caller.data_key.seal(LABEL, id, text.as_bytes(), &self.ids),
             status: "pending".to_owned(),
             version: 1,
@@ -193,7 +194,11 @@ impl App {
         for _ in 0..4 {
             let post = self.post_of(caller, id).await?;
             let now = self.clock.now();
-            let after = match decide_post(caller, &post, &command, now) {
+            let known = match &command {
+                PostCommand::Reject { .. } => self.known_words_of_post(caller, &post).await?,
+                _ => KnownWords::default(),
+            };
+            let after = match decide_post(caller, &post, &command, &known, now) {
                 Ok(after) => after,
                 Err(AppError::Forbidden) => return Err(AppError::Forbidden),
                 Err(refused) => return self.replay(keyed).await?.ok_or(refused),
@@ -228,6 +233,12 @@ impl App {
             }
         }
         Err(AppError::Conflict("busy"))
+    }
+
+    async fn known_words_of_post(&self, caller: &Caller, post: &PostRow) -> Result<KnownWords, AppError> {
+        let scope = Scope::County(self.settings.county);
+        let whole = orders::find_whole(self.store.pool(), &scope, post.order_id).await?;
+        self.known_words(caller, &whole.ok_or(AppError::NotFound)?)
     }
 
     async fn post_of(&self, caller: &Caller, id: Uuid) -> Result<PostRow, AppError> {
@@ -334,6 +345,7 @@ fn decide_post(
     caller: &Caller,
     post: &PostRow,
     command: &PostCommand,
+    known: &KnownWords,
     now: DateTime<Utc>,
 ) -> Result<PostRow, AppError> {
     let part = Part::of(caller, post)?;
@@ -370,7 +382,7 @@ fn decide_post(
             moderator()?;
             pending()?;
             let mut fields = Fields::default();
-            after.reason = Some(masked(&fields.text("reason", reason, REASON_LONGEST)));
+            after.reason = Some(known.masked(&fields.text("reason", reason, REASON_LONGEST)));
             fields.check()?;
             after.status = "rejected".to_owned();
             after.moderated_by = Some(caller.actor.person);

@@ -4,7 +4,7 @@
 //! hide what people really write: `１３８－１２３４ ５６７８`, `一三八幺二三四五六七八`, `12号楼3单元402`. It keeps what helps to
 //! understand: the words around (`**号楼**单元**`), times, counts and the hotlines (110, 12345 …). In doubt it hides.
 //!
-//! What it does not see: names in the text, numbers written in words other than digits, and bare house numbers that could
+//! What it does not see: names in the text but those that [`known`] is told of, numbers written in words other than digits, and bare house numbers that could
 //! be dates (`5号` alone).
 //!
 //! Scanned by hand instead of by regular expressions: the rules need look-behind and the meaning of neighbours, which
@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone;
 
+pub mod known;
+
 /// What was found in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +36,10 @@ pub enum FindingKind {
     HouseNumber,
     /// Seven or more digits in a row that are none of these: hidden all the same.
     LongNumber,
+    /// A name that somebody gave as his own.
+    Name,
+    /// A part of an address that somebody gave as his own.
+    Address,
 }
 
 impl FindingKind {
@@ -44,6 +50,8 @@ impl FindingKind {
             FindingKind::IdNumber => "[证件号]",
             FindingKind::HouseNumber => "**",
             FindingKind::LongNumber => "[号码]",
+            FindingKind::Name => "[姓名]",
+            FindingKind::Address => "[地址]",
         }
     }
 }

@@ -155,6 +155,8 @@ pub struct WholeOrder {
     pub records: Vec<Record>,
     /// Opens `private`; absent once the requester was erased.
     pub requester_key: Option<Vec<u8>>,
+    /// The requester's name and phone, sealed under that key.
+    pub requester_private: Option<Vec<u8>>,
 }
 
 /// One order with its events, if the scope reaches it.
@@ -175,12 +177,13 @@ pub async fn find_whole(
         wished_from: Option<DateTime<Utc>>,
         wished_to: Option<DateTime<Utc>>,
         requester_key: Option<Vec<u8>>,
+        requester_private: Option<Vec<u8>>,
         records: Option<String>,
     }
     let mut values = vec![id.into()];
     let condition = scope.condition(&mut values);
     let text = format!(
-        "SELECT {COLUMNS}, p.data_key AS requester_key, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
+        "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
          FROM order_event e WHERE e.order_id = o.id) AS records \
          FROM orders o LEFT JOIN person p ON p.id = o.requester_id WHERE o.id = $1 AND {condition}"
     );
@@ -195,7 +198,8 @@ pub async fn find_whole(
         wished_from: row.wished_from,
         wished_to: row.wished_to,
     };
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key }))
+    let (requester_key, requester_private) = (row.requester_key, row.requester_private);
+    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private }))
 }
 
 /// The events of an order, oldest first.
