@@ -113,6 +113,8 @@ enum Target {
     Leave,
     /// The team of the worker.
     Team,
+    /// The requester, for whom the worker agreed as his guardian.
+    Ward,
 }
 
 /// How an operation is tried: on what, and with which good body.
@@ -128,7 +130,7 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 /// The one place that has to learn of a new operation.
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
-    use Target::{Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, Team};
+    use Target::{Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, Team, Ward};
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
     let trial = match operation {
@@ -185,6 +187,12 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "GET /api/v1/me/consents" | "POST /api/v1/me/guardian-code" => on(Nowhere, nothing),
+        "POST /api/v1/me/consents" => on(Nowhere, |_| json!({ "kind": "ranking_by_name", "version": 1 })),
+        "POST /api/v1/me/consents/withdraw" => on(Nowhere, |_| json!({ "kind": "ranking_by_name" })),
+        "PUT /api/v1/me/age" => on(Nowhere, |_| json!({ "under14": false })),
+        "POST /api/v1/me/wards" => on(Nowhere, |_| json!({ "code": "no-such-code" })),
+        "DELETE /api/v1/me/wards/{id}" => on(Ward, nothing),
         "POST /api/v1/me/leave" => on(Nowhere, |world| world.leave()),
         "GET /api/v1/me/leave" => on(Nowhere, nothing),
         "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
@@ -319,6 +327,11 @@ impl World {
         text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
     }
 
+    fn ward(&self) -> String {
+        let code = self.post(Who::Requester, "/me/guardian-code", &json!({}));
+        text(&self.post(Who::Worker, "/me/wards", &json!({ "code": code["code"] })), "id")
+    }
+
     /// A claim about what happened an hour ago, by the server's clock: tests have none.
     /// A leave in a hundred days, which keeps nobody from serving now.
     fn leave(&self) -> Value {
@@ -375,6 +388,7 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
+            Target::Ward => (None, self.ward()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),

@@ -16,6 +16,7 @@ mod address;
 pub mod auth;
 mod board;
 mod claims;
+mod consents;
 mod duty;
 mod extract;
 mod me;
@@ -77,6 +78,13 @@ operations!(
     me::passbook,
     own_data::export,
     own_data::erase,
+    consents::list,
+    consents::give,
+    consents::take_back,
+    consents::state_age,
+    consents::guardian_code,
+    consents::agree_as_guardian,
+    consents::end_guardianship,
     duty::enter_leave,
     duty::leaves,
     duty::end_leave,

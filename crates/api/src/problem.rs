@@ -203,6 +203,7 @@ fn title(code: &str, english: bool) -> &'static str {
         "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),
         "malformed_request" => ("请求格式不正确", "The request is malformed"),
         "payload_too_large" => ("请求内容过大", "The body is too large"),
+        "guardian_consent_missing" => ("未满14周岁，需监护人同意", "Under 14 a guardian has to agree"),
         "consent_missing" => ("还缺少当事人的同意", "A consent is missing"),
         "post_exists" => ("该服务单已有晒单", "The order has a post already"),
         "post_not_pending" => ("该晒单不在待审状态", "The post does not wait any more"),

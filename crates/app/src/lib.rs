@@ -24,6 +24,7 @@ pub mod board;
 pub mod claim;
 pub mod clock;
 pub mod command;
+pub mod consents;
 pub mod county;
 pub mod directory;
 pub mod dispatch;

@@ -4,6 +4,7 @@
 //! they count for others; nothing in them tells who he was. It is refused while something is under way with him.
 
 use uuid::Uuid;
+use xingfuma_store::consents::{self, WordRow};
 use xingfuma_store::inbox::{self, AuditEntry, Message};
 use xingfuma_store::ledger::{Balances, PassbookRow};
 use xingfuma_store::orders::{Filter, Part};
@@ -12,7 +13,6 @@ use xingfuma_store::posts::PostRow;
 use xingfuma_store::{StoreError, transact};
 
 use crate::log_in::Me;
-use crate::show::PostCommand;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller};
 
@@ -34,6 +34,8 @@ pub struct OwnData {
     pub lines: Vec<PassbookRow>,
     /// His messages.
     pub messages: Vec<Message>,
+    /// What he agreed to, and took back.
+    pub consents: Vec<WordRow>,
     /// Who was shown what of him, and why.
     pub disclosures: Vec<Disclosure>,
 }
@@ -59,6 +61,7 @@ impl App {
             balances,
             lines,
             messages: self.all_messages(caller).await?,
+            consents: consents::history(self.store.pool(), person).await?,
             disclosures: own_data::disclosures(self.store.pool(), person).await?,
         })
     }
@@ -129,21 +132,6 @@ impl App {
         })
         .await;
         if erased? { Ok(()) } else { Err(AppError::Conflict("open_orders")) }
-    }
-
-    async fn withdraw_posts(&self, caller: &Caller) -> Result<(), AppError> {
-        for post in own_data::posts_of(self.store.pool(), caller.actor.person).await? {
-            if !matches!(post.status.as_str(), "pending" | "published") {
-                continue;
-            }
-            let silent = std::sync::Arc::new(|_: &PostRow| (200, Vec::new()));
-            match self.post_command(caller, post.id, PostCommand::Withdraw, None, silent).await {
-                // Somebody else withdrew it meanwhile.
-                Ok(_) | Err(AppError::Conflict("post_not_published")) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     fn about_himself(&self, caller: &Caller, action: &'static str) -> AuditEntry {

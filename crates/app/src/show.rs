@@ -13,7 +13,7 @@ use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, idempotency, transact, writing};
+use xingfuma_store::{StoreError, consents, idempotency, transact, writing};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -110,6 +110,7 @@ impl App {
         if !(resident || volunteer) {
             return Err(AppError::Forbidden);
         }
+        let agreed = self.consent_to_post(caller).await?;
         if let Some(reply) = self.replay(keyed).await? {
             return Ok(reply);
         }
@@ -126,6 +127,9 @@ impl App {
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
                 idempotency::keep(conn, answer.as_ref()).await?;
+                if let Some(agreed) = &agreed {
+                    consents::append(conn, agreed).await?;
+                }
                 posts::insert(conn, &post).await
             })
         })
@@ -203,6 +207,10 @@ impl App {
                 Err(AppError::Forbidden) => return Err(AppError::Forbidden),
                 Err(refused) => return self.replay(keyed).await?.ok_or(refused),
             };
+            let agreed = match &command {
+                PostCommand::Consent => self.consent_to_post(caller).await?,
+                _ => None,
+            };
             let mut shown = after.clone();
             shown.version += 1;
             let (status, body) = render(&shown);
@@ -213,6 +221,9 @@ impl App {
                 Box::pin(async move {
                     idempotency::keep(conn, answer.as_ref()).await?;
                     posts::update(conn, &after).await?;
+                    if let Some(agreed) = &agreed {
+                        consents::append(conn, agreed).await?;
+                    }
                     if let Some(change) = &order_change {
                         writing::update(conn, change).await?;
                     }

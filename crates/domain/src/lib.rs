@@ -10,6 +10,7 @@
 pub mod access;
 pub mod area;
 pub mod badge;
+pub mod consent;
 pub mod deadline;
 pub mod dispatch;
 pub mod limit;

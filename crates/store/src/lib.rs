@@ -9,6 +9,7 @@
 
 pub mod claims;
 pub mod connection;
+pub mod consents;
 pub mod directory;
 pub mod due;
 pub mod duty;

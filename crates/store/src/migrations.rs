@@ -33,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(Chain),
             Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
             Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
+            Box::new(Step { name: "m0010_consent", text: include_str!("../schema/0010_consent.sql") }),
         ]
     }
 }

@@ -139,7 +139,14 @@ pub async fn find(
     sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await
 }
 
-/// Published posts, newest first: what everybody may see.
+/// Neither the resident nor the volunteer has taken his consent to publishing back, nor is one of them a child whose
+/// guardian does not agree (any more).
+const CONSENTED: &str = "NOT EXISTS (SELECT 1 FROM consent_standing c WHERE c.person_id IN (resident_id, volunteer_id) \
+     AND ((c.kind = 'publishing' AND NOT c.given) OR (c.kind = 'under_14' AND c.given AND NOT EXISTS \
+     (SELECT 1 FROM consent_standing g WHERE g.person_id = c.person_id AND g.kind = 'guardian' AND g.given))))";
+
+/// Published posts, newest first: what everybody may see. Consent is asked for each time, so that taking it back counts
+/// at once, whatever became of the post's own status.
 ///
 /// # Errors
 /// When the database fails.
@@ -150,7 +157,9 @@ pub async fn published(
     limit: u64,
 ) -> Result<Vec<PostRow>, StoreError> {
     let mut values: Vec<Value> = vec![county.to_string().into()];
-    let mut text = format!("SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'published'");
+    let mut text = format!(
+        "SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'published' AND {CONSENTED}"
+    );
     if let Some(before) = before {
         values.push(before.into());
         text.push_str(" AND id < $2");

@@ -154,7 +154,7 @@ impl Configuration {
     pub(crate) fn read() -> Result<Configuration, StartError> {
         Figment::from(Serialized::defaults(Configuration::default()))
             .merge(Toml::file("xingfuma.toml"))
-            .merge(Env::prefixed("XINGFUMA_").ignore(&["renew", "tests_long"]).split("__"))
+            .merge(Env::prefixed("XINGFUMA_").ignore(&["log", "renew", "tests_long"]).split("__"))
             .extract()
             .map_err(|error| StartError::Configuration(Box::new(error)))
     }
