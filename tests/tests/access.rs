@@ -113,6 +113,12 @@ enum Target {
     Leave,
     /// The team of the worker.
     Team,
+    /// A report about the sign that nobody has closed.
+    SignReport,
+    /// The worker, who has a badge.
+    Volunteer,
+    /// Somebody of the staff, who has no second factor.
+    Staff,
     /// The requester, for whom the worker agreed as his guardian.
     Ward,
 }
@@ -130,7 +136,10 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 /// The one place that has to learn of a new operation.
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
-    use Target::{Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, Team, Ward};
+    use Target::{
+        Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, SignReport, Staff, Team,
+        Volunteer, Ward,
+    };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
     let trial = match operation {
@@ -187,6 +196,19 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "POST /api/v1/signs/{code}/report" => on(Nowhere, |_| json!({ "kind": "damaged" })),
+        "GET /api/v1/sign-reports" => on(Nowhere, nothing),
+        "POST /api/v1/sign-reports/{id}/close" => on(SignReport, |_| json!({ "outcome": "in_order" })),
+        // Without a reason, so that the sign and the badge stay: who may is told 422.
+        "POST /api/v1/signs/{code}/revoke" | "POST /api/v1/signs/{code}/replace" => {
+            on(Nowhere, |_| json!({ "reason": "" }))
+        }
+        "POST /api/v1/volunteers/{id}/badge" => on(Volunteer, nothing),
+        "POST /api/v1/badges/{number}/revoke" => on(Nowhere, |_| json!({ "status": "lost", "reason": "" })),
+        "POST /api/v1/me/totp" => on(Nowhere, nothing),
+        "POST /api/v1/me/totp/confirm" => on(Nowhere, |_| json!({ "code": "000000" })),
+        "POST /api/v1/staff/{id}/totp/reset" => on(Staff, reason),
+        "GET /api/v1/audit" => on(Nowhere, nothing),
         "GET /api/v1/me/consents" | "POST /api/v1/me/guardian-code" => on(Nowhere, nothing),
         "POST /api/v1/me/consents" => on(Nowhere, |_| json!({ "kind": "ranking_by_name", "version": 1 })),
         "POST /api/v1/me/consents/withdraw" => on(Nowhere, |_| json!({ "kind": "ranking_by_name" })),
@@ -327,6 +349,14 @@ impl World {
         text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
     }
 
+    fn sign_report(&self) -> String {
+        let report = format!("/signs/{}/report", self.sign);
+        let reported = self.people[&Who::Anonymous].post(&report, &json!({ "kind": "damaged" }));
+        assert_eq!(reported.status, 204, "{}", reported.text());
+        let open = self.people[&Who::Admin].get("/sign-reports").expect(200);
+        text(&open["items"][0], "id")
+    }
+
     fn ward(&self) -> String {
         let code = self.post(Who::Requester, "/me/guardian-code", &json!({}));
         text(&self.post(Who::Worker, "/me/wards", &json!({ "code": code["code"] })), "id")
@@ -388,6 +418,9 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
+            Target::Staff => (None, id_of(&self.people[&Who::Operator])),
+            Target::SignReport => (None, self.sign_report()),
+            Target::Volunteer => (None, id_of(&self.people[&Who::Worker])),
             Target::Ward => (None, self.ward()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
@@ -421,6 +454,8 @@ impl World {
 
     fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        let path =
+            if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {

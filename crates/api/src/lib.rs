@@ -13,6 +13,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
 mod address;
+mod audit;
 pub mod auth;
 mod board;
 mod claims;
@@ -23,6 +24,7 @@ mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod plates;
 mod problem;
 mod request_id;
 mod room;
@@ -30,6 +32,7 @@ mod scan;
 mod score;
 mod showcase;
 mod token;
+mod totp;
 
 pub use address::address;
 pub use token::Tokens;
@@ -78,6 +81,10 @@ operations!(
     me::passbook,
     own_data::export,
     own_data::erase,
+    totp::enrol,
+    totp::confirm,
+    totp::reset,
+    audit::accesses,
     consents::list,
     consents::give,
     consents::take_back,
@@ -93,6 +100,13 @@ operations!(
     scan::sign,
     scan::badge,
     scan::categories,
+    plates::report,
+    plates::reports,
+    plates::close_report,
+    plates::revoke_sign,
+    plates::replace_sign,
+    plates::issue_badge,
+    plates::revoke_badge,
     orders::place,
     orders::list,
     orders::one,

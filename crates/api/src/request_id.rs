@@ -1,8 +1,10 @@
 //! The outermost room: gives each request its id, writes problems, counts and logs. No query, no body, no personal data
 //! is logged.
 
+use actix_web::HttpMessage;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use xingfuma_domain::masking::mask_text;
 
 use crate::State;
+use crate::extract::Asking;
 use crate::problem::Problem;
 
 /// Longest id that is taken over from the caller.
@@ -28,6 +31,9 @@ pub(crate) async fn finish(
     let called = next.call(request).await?;
     // The pattern, not the path: a path may hold what belongs to somebody.
     let route = called.request().match_pattern().unwrap_or_default();
+    if let Some(state) = &state {
+        note_refusal(state, &called, &method, &route);
+    }
     let mut response = called.map_into_boxed_body();
     let problem = response.response().extensions().get::<Problem>().cloned();
     if let Some(problem) = problem {
@@ -61,6 +67,18 @@ pub(crate) async fn finish(
 fn given_id(request: &ServiceRequest) -> Option<String> {
     let id = request.headers().get("x-request-id")?.to_str().ok()?;
     is_harmless(id).then(|| id.to_owned())
+}
+
+/// Whoever is logged in and asks for what is not his leaves a line in the audit log.
+fn note_refusal<B>(state: &State, answer: &ServiceResponse<B>, method: &str, route: &str) {
+    let status = answer.status();
+    let asking = answer.request().extensions().get::<Asking>().copied();
+    if let Some(Asking(person)) = asking
+        && (status == StatusCode::FORBIDDEN || status == StatusCode::NOT_FOUND)
+    {
+        let named = answer.request().match_info().get("id").and_then(|id| Uuid::try_parse(id).ok());
+        state.app.note_refusal(person, named, format!("{} {method} {route}", status.as_u16()));
+    }
 }
 
 /// An id is logged and repeated, so it must not be what is logged nowhere: a caller may put a phone there.

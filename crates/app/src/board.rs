@@ -6,7 +6,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::order::{DueKind, Status};
 use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, due, inbox, people, transact};
+use xingfuma_store::{StoreError, audit, due, inbox, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
 use crate::text::Fields;
@@ -33,7 +33,10 @@ impl App {
         let scope = Scope::of(&caller.actor);
         let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
         let surname = self.volunteer_surname(caller, &whole.stored.order).await?;
-        let (seen, _) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
+        let (seen, view) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
+        if view.log_contact && seen.contact.is_some() {
+            self.note_read(caller, "contact_read", id, seen.order.placed.requester).await;
+        }
         Ok(seen)
     }
 
@@ -139,7 +142,7 @@ impl App {
         let private = open_private(&key, order.id, &whole.stored.private)?;
         let entry = self.disclosure(caller, order, "contact_revealed", Some(reason));
         let noted: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await }))
+            transact(&self.store, move |conn| Box::pin(async move { audit::append(conn, &[entry]).await }))
                 .await;
         noted?;
         Ok(Contact { name: private.name, phone: private.phone, address: private.address })

@@ -39,6 +39,7 @@ pub mod notify;
 pub mod own_data;
 pub mod passbook;
 pub mod place;
+pub mod plates;
 pub mod privacy;
 pub mod rate;
 pub mod serve;
@@ -46,7 +47,9 @@ mod session_reader;
 pub mod show;
 pub mod sweep;
 pub mod text;
+pub mod totp;
 pub mod view;
+pub mod witness;
 pub mod worker;
 
 pub use error::{AppError, FieldFault};
@@ -105,6 +108,7 @@ pub struct Parts {
     numbers: place::Numbers,
     placements: mpsc::Sender<place::Placement>,
     sessions: mpsc::Sender<session_reader::Question>,
+    seen: mpsc::Sender<witness::Seen>,
     runtime: Handle,
 }
 
@@ -175,6 +179,7 @@ impl App {
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
         let (sessions, asked) = mpsc::channel(SESSIONS_WAITING);
+        let (seen, noted) = mpsc::channel(witness::WAITING);
         let app = App(Arc::new(Parts {
             pusher: Pusher::start(queue.clone(), HINTS_WAITING),
             directory: RwLock::new(Arc::new(directory)),
@@ -185,6 +190,7 @@ impl App {
             runtime: Handle::current(),
             placements,
             sessions,
+            seen,
             settings,
             store,
             queue,
@@ -196,6 +202,7 @@ impl App {
         }));
         place::start_writer(&app, waiting);
         session_reader::start(&app, asked);
+        witness::start(&app, noted);
         Ok(app)
     }
 

@@ -4,8 +4,9 @@
 //! they count for others; nothing in them tells who he was. It is refused while something is under way with him.
 
 use uuid::Uuid;
+use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::consents::{self, WordRow};
-use xingfuma_store::inbox::{self, AuditEntry, Message};
+use xingfuma_store::inbox::Message;
 use xingfuma_store::ledger::{Balances, PassbookRow};
 use xingfuma_store::orders::{Filter, Part};
 use xingfuma_store::own_data::{self, Disclosure};
@@ -50,7 +51,7 @@ impl App {
         let person = caller.actor.person;
         let entry = self.about_himself(caller, "data_exported");
         let noted: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await }))
+            transact(&self.store, move |conn| Box::pin(async move { audit::append(conn, &[entry]).await }))
                 .await;
         noted?;
         let (balances, lines) = self.whole_passbook(caller).await?;
@@ -126,7 +127,7 @@ impl App {
                     return Ok(false);
                 }
                 own_data::erase(conn, county, person, now).await?;
-                inbox::audit(conn, &entry).await?;
+                audit::append(conn, &[entry]).await?;
                 Ok(true)
             })
         })

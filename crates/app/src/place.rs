@@ -215,10 +215,13 @@ impl App {
             dispatch_by: context.after_at(urgency, limits.dispatch),
             limits,
         };
+        // Whoever called is whom to call back, unless somebody else is named.
+        let for_whom = on_behalf.as_ref();
+        let phone = contact.phone.or_else(|| for_whom.and_then(|caller| caller.phone));
         let private = OrderPrivate {
             description,
-            name: contact.name.clone(),
-            phone: contact.phone.map(|phone| phone.as_str().to_owned()),
+            name: contact.name.clone().or_else(|| for_whom.and_then(|caller| caller.name.clone())),
+            phone: phone.map(|phone| phone.as_str().to_owned()),
             address,
         };
         let caller_person = (channel == Channel::Hotline).then(|| on_behalf.unwrap_or(contact));

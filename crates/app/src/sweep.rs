@@ -126,6 +126,9 @@ impl App {
                     tracing::warn!(%error, "old answers were not forgotten");
                 }
             }
+            if let Err(error) = self.seal_audit().await {
+                tracing::warn!(%error, "the audit log was not sealed");
+            }
             // A day begins at 16:00 UTC; the first round after it takes the root, and the others find it taken.
             if rounds % 300 == 2
                 && let Err(error) = self.take_daily_root().await

@@ -238,6 +238,16 @@ pub enum Action {
     ReadClaims,
     /// Decide claims and appeals in which one has no part.
     DecideClaim,
+    /// See who read whose data.
+    ReadAudit,
+    /// Reset somebody's second factor.
+    ManageStaff,
+    /// See what was reported about signs.
+    ReadSignReports,
+    /// Revoke and replace signs, close reports about them.
+    ManageSigns,
+    /// Issue and revoke badges.
+    ManageBadges,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -247,12 +257,13 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::PlaceForCaller => &[Role::Operator],
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ReverseEntry => &[Role::CountyAdmin],
-        Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+        Action::ReverseEntry | Action::ManageStaff => &[Role::CountyAdmin],
+        Action::ReadEntries | Action::ReadAudit => &[Role::CountyAdmin, Role::Auditor],
         Action::KeepRoster => &[Role::Dispatcher],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
-        Action::ReadClaims => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReadClaims | Action::ReadSignReports => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ManageSigns | Action::ManageBadges => &[Role::Dispatcher, Role::CountyAdmin],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -593,18 +604,48 @@ mod tests {
     }
 
     /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 11]); 8] = [
-        (Role::Resident, [false; 11]),
-        (Role::Volunteer, [false; 11]),
-        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false, false]),
-        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true, true]),
-        (Role::Operator, [false, false, true, false, false, false, false, false, false, false, false]),
-        (Role::Department, [false; 11]),
-        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true, false]),
-        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false, false]),
+    const MATRIX: [(Role, [bool; 16]); 8] = [
+        (Role::Resident, [false; 16]),
+        (Role::Volunteer, [false; 16]),
+        (
+            Role::GridLeader,
+            [
+                false, false, false, false, false, false, true, false, false, false, false, false, false,
+                false, false, false,
+            ],
+        ),
+        (
+            Role::Dispatcher,
+            [
+                true, true, false, true, false, false, true, true, true, true, true, false, false, true,
+                true, true,
+            ],
+        ),
+        (
+            Role::Operator,
+            [
+                false, false, true, false, false, false, false, false, false, false, false, false, false,
+                false, false, false,
+            ],
+        ),
+        (Role::Department, [false; 16]),
+        (
+            Role::CountyAdmin,
+            [
+                false, true, false, true, true, true, true, true, true, true, false, true, true, true, true,
+                true,
+            ],
+        ),
+        (
+            Role::Auditor,
+            [
+                false, true, false, true, false, true, false, false, true, false, false, true, false, true,
+                false, false,
+            ],
+        ),
     ];
 
-    const ACTIONS: [Action; 11] = [
+    const ACTIONS: [Action; 16] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -616,6 +657,11 @@ mod tests {
         Action::ReadClaims,
         Action::DecideClaim,
         Action::KeepRoster,
+        Action::ReadAudit,
+        Action::ManageStaff,
+        Action::ReadSignReports,
+        Action::ManageSigns,
+        Action::ManageBadges,
     ];
 
     #[test]

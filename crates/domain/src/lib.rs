@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod area;
+pub mod audit;
 pub mod badge;
 pub mod consent;
 pub mod deadline;

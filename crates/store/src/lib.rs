@@ -7,6 +7,8 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod audit;
+pub mod badges;
 pub mod claims;
 pub mod connection;
 pub mod consents;
@@ -26,7 +28,9 @@ pub mod posts;
 pub mod scope;
 pub mod seed;
 pub mod sessions;
+pub mod signs;
 mod sql;
+pub mod totp;
 pub mod writing;
 
 pub use connection::{Pool, Store, StoreOptions, transact};

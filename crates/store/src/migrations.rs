@@ -34,6 +34,12 @@ impl MigratorTrait for Migrator {
             Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
             Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
             Box::new(Step { name: "m0010_consent", text: include_str!("../schema/0010_consent.sql") }),
+            Box::new(Step { name: "m0011_audit_seal", text: include_str!("../schema/0011_audit_seal.sql") }),
+            Box::new(Step { name: "m0012_totp", text: include_str!("../schema/0012_totp.sql") }),
+            Box::new(Step {
+                name: "m0013_sign_report",
+                text: include_str!("../schema/0013_sign_report.sql"),
+            }),
         ]
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Order, Record, Status};
 
-use crate::inbox::AuditEntry;
+use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
 use crate::sql;
 use crate::{StoreError, duty, idempotency, ledger, unreadable};

@@ -12,7 +12,7 @@ use xingfuma_domain::order::{Event, State};
 
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
-use crate::{Store, StoreError, due, duty, idempotency, inbox, ledger, transact, unreadable};
+use crate::{Store, StoreError, audit, due, duty, idempotency, ledger, transact, unreadable};
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
 ///
@@ -144,7 +144,7 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
         },
     ];
     if let Some(entry) = &change.disclosure {
-        parts.push(Part { rows: inbox::audit_row(entry), into: inbox::AUDIT, tail: "" });
+        parts.push(Part { rows: audit::rows(std::slice::from_ref(entry)), into: audit::INTO, tail: "" });
     }
     parts.retain(|part| !part.rows.is_empty());
     Ok(parts)

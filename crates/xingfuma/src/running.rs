@@ -146,6 +146,10 @@ impl Running {
                 tracing::warn!("a task did not end in time");
             }
         }
+        // Who looked at what in the last moments.
+        if tokio::time::timeout(GRACE, self.app.flush_witness()).await.is_err() {
+            tracing::warn!("lines of the audit log were not written in time");
+        }
         if let Some(sandbox) = self.sandbox {
             sandbox.shut_down().await;
         }

@@ -356,7 +356,7 @@ async fn log_in_all(app: &App, county: &County) -> People {
 async fn log_in(app: &App, how: &DemoLogIn) -> Caller {
     let logged_in = match how {
         DemoLogIn::WeChat { code, .. } => app.log_in_wechat(code).await,
-        DemoLogIn::Password { username, password } => app.log_in_password(username, password).await,
+        DemoLogIn::Password { username, password } => app.log_in_password(username, password, None).await,
     };
     let logged_in = logged_in.unwrap_or_else(|error| panic!("{how:?}: {error}"));
     app.caller(logged_in.session).await.expect("a fresh session")
