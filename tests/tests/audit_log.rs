@@ -37,7 +37,7 @@ fn the_log_in_a_fleet() {
         base: fleet.bases()[1].clone(),
         accounts: fleet.accounts(),
         sql: &|statement| fleet.sql(statement),
-        verify: &|| fleet.audit(&["verify"]),
+        verify: &|| fleet.run(&["audit", "verify"], &[]),
         is_postgres: true,
     };
     county.story();

@@ -18,6 +18,7 @@ pub mod auth;
 mod board;
 mod claims;
 mod consents;
+mod cors;
 mod duty;
 mod extract;
 mod me;
@@ -35,6 +36,7 @@ mod token;
 mod totp;
 
 pub use address::address;
+pub use cors::is_origin;
 pub use token::Tokens;
 
 /// What every handler works with.
@@ -46,6 +48,8 @@ pub struct State {
     pub tokens: Tokens,
     /// Proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Origins whose pages may speak with the API.
+    pub origins: Arc<[String]>,
 }
 
 macro_rules! operations {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use xingfuma_domain::masking::mask_text;
 
 use crate::State;
+use crate::cors;
 use crate::extract::Asking;
 use crate::problem::Problem;
 
@@ -28,6 +29,13 @@ pub(crate) async fn finish(
         .unwrap_or_else(|| state.as_ref().map(|state| state.app.new_id().to_string()).unwrap_or_default());
     let english = prefers_english(&request);
     let method = request.method().to_string();
+    let origins = state.as_ref().map(|state| state.origins.clone()).unwrap_or_default();
+    let origin = cors::allowed_origin(request.headers(), &origins);
+    if let Some(answer) = cors::preflight(&request, origin.as_ref()) {
+        let mut answer = request.into_response(answer);
+        cors::mark(&mut answer, origin, true);
+        return Ok(answer);
+    }
     let called = next.call(request).await?;
     // The pattern, not the path: a path may hold what belongs to somebody.
     let route = called.request().match_pattern().unwrap_or_default();
@@ -41,6 +49,7 @@ pub(crate) async fn finish(
         let written = problem.response(&id, english);
         response = ServiceResponse::new(request, written);
     }
+    cors::mark(&mut response, origin, !origins.is_empty());
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

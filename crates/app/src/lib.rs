@@ -42,6 +42,7 @@ pub mod place;
 pub mod plates;
 pub mod privacy;
 pub mod rate;
+pub mod rotation;
 pub mod serve;
 mod session_reader;
 pub mod show;

@@ -8,7 +8,7 @@ use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::sign::SignCode;
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::signs::{self, ReportRow};
-use xingfuma_store::{StoreError, badges, people, transact};
+use xingfuma_store::{StoreError, badges, directory, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
 use crate::limits::Address;
@@ -163,7 +163,7 @@ impl App {
             let new = fresh.as_ref().map(ToString::to_string);
             let written: Result<bool, StoreError> = transact(&self.store, move |conn| {
                 Box::pin(async move {
-                    let revoked = signs::revoke(conn, county, &name, now).await?;
+                    let revoked = directory::revoke_sign(conn, county, &name, now).await?;
                     if revoked {
                         if let Some(new) = &new {
                             signs::insert(conn, county, new, area, now).await?;

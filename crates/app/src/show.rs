@@ -13,7 +13,9 @@ use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, consents, idempotency, transact, writing};
+use xingfuma_store::{StoreError, consents, idempotency, people, transact, writing};
+
+use xingfuma_wechat::{CheckScene, Suggest};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -121,7 +123,8 @@ impl App {
         }
         fields.check()?;
         let known = self.known_words(caller, &whole)?;
-        let post = self.new_post(caller, order, &text, &known, (resident, volunteer))?;
+        let mut post = self.new_post(caller, order, &text, &known, (resident, volunteer))?;
+        post.checked = Some(self.checked_by_wechat(caller, &post.text).await?.to_owned());
         let (status, body) = render(&post);
         let answer = self.answer(keyed, post.id, status, &body);
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
@@ -156,6 +159,8 @@ impl App {
             order.completion().filter(|_| legal).ok_or(Refusal::Illegal { verb: Verb::Show, status })?;
         let now = self.clock.now();
         let id = self.ids.id(now);
+        let masked = known.mask(text);
+        let spans = masked.spans();
         Ok(PostRow {
             id,
             county: order.county().to_string(),
@@ -166,7 +171,7 @@ impl App {
             resident_id: order.placed.requester,
             volunteer_id: done.engagement.volunteer,
             team_id: done.engagement.team,
-            text: known.masked(text),
+            text: masked.text,
             private: caller.data_key.seal(LABEL, id, text.as_bytes(), &self.ids),
             status: "pending".to_owned(),
             version: 1,
@@ -178,7 +183,29 @@ impl App {
             featured_at: None,
             reason: None,
             created_at: now,
+            hidden: (!spans.is_empty()).then(|| serde_json::to_string(&spans).unwrap_or_default()),
+            checked: None,
         })
+    }
+
+    /// What WeChat says of a text before anybody else sees it, where its author is known there: `passed`, or `review`. The
+    /// moderator looks at it either way; when WeChat cannot say anything, he is told that he is the only one who does.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] `text_risky` when it must not be shown.
+    async fn checked_by_wechat(&self, caller: &Caller, text: &str) -> Result<&'static str, AppError> {
+        let person = caller.actor.person;
+        let openid = people::openid_of(self.store.pool(), self.settings.county, person).await?;
+        let Some(openid) = openid else { return Ok("review") };
+        match self.wechat.check_text(&openid, CheckScene::Forum, text).await.map(|verdict| verdict.suggest) {
+            Ok(Suggest::Pass) => Ok("passed"),
+            Ok(Suggest::Review) => Ok("review"),
+            Ok(Suggest::Risky) => Err(AppError::invalid("text", "text_risky")),
+            Err(error) => {
+                tracing::info!(%error, "WeChat did not check a text; a person does");
+                Ok("review")
+            }
+        }
     }
 
     /// Carries out a command to a post.

@@ -190,10 +190,12 @@ impl App {
         };
         let forgotten: Result<bool, StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
-                let forgotten = totp::forget(conn, person).await?;
+                if !totp::forget(conn, person).await? {
+                    return Ok(false);
+                }
                 xingfuma_store::sessions::revoke_all(conn, person, now).await?;
                 audit::append(conn, &[entry]).await?;
-                Ok(forgotten)
+                Ok(true)
             })
         })
         .await;

@@ -74,6 +74,37 @@ pub struct Masked {
     pub found: Vec<Finding>,
 }
 
+/// A place in a masked text where something was hidden: what a moderator sees of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// What it was.
+    pub kind: FindingKind,
+    /// Where what stands for it begins, in characters of the masked text.
+    pub start: usize,
+    /// How long that is, in characters.
+    pub length: usize,
+}
+
+impl Masked {
+    /// What was hidden, by its place in the masked text. Nothing in it tells what it was.
+    pub fn spans(&self) -> Vec<Span> {
+        let (mut masked, mut original) = (0, 0);
+        let mut characters = 0;
+        let mut spans = Vec::with_capacity(self.found.len());
+        for finding in &self.found {
+            let kept = finding.range.start - original;
+            characters += self.text[masked..masked + kept].chars().count();
+            let label = finding.kind.label();
+            let length = label.chars().count();
+            spans.push(Span { kind: finding.kind, start: characters, length });
+            characters += length;
+            masked += kept + label.len();
+            original = finding.range.end;
+        }
+        spans
+    }
+}
+
 /// Hides phone, identity and house numbers. See the module for what counts as one.
 pub fn mask_text(text: &str) -> Masked {
     let mut characters: Vec<char> = text.chars().collect();
@@ -678,6 +709,25 @@ mod tests {
             serde_json::to_value(&masked.found[0]).unwrap(),
             serde_json::json!({"kind": "house_number", "range": {"start": 3, "end": 5}})
         );
+    }
+
+    #[test]
+    fn spans_are_places_of_the_masked_text() {
+        let masked = mask_text("王姐 138-1234-5678，住12号楼402，座机0353-4123456");
+        let spans = masked.spans();
+        let characters: Vec<char> = masked.text.chars().collect();
+        let shown: Vec<(FindingKind, String)> = spans
+            .iter()
+            .map(|span| (span.kind, characters[span.start..span.start + span.length].iter().collect()))
+            .collect();
+        let expected = [
+            (FindingKind::Mobile, "[电话]".to_owned()),
+            (FindingKind::HouseNumber, "**".to_owned()),
+            (FindingKind::HouseNumber, "**".to_owned()),
+            (FindingKind::Landline, "[电话]".to_owned()),
+        ];
+        assert_eq!(shown, expected, "{}", masked.text);
+        assert!(mask_text("没有什么").spans().is_empty());
     }
 
     #[test]

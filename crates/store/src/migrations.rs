@@ -40,6 +40,10 @@ impl MigratorTrait for Migrator {
                 name: "m0013_sign_report",
                 text: include_str!("../schema/0013_sign_report.sql"),
             }),
+            Box::new(Step {
+                name: "m0014_post_checks",
+                text: include_str!("../schema/0014_post_checks.sql"),
+            }),
         ]
     }
 }

@@ -54,6 +54,10 @@ pub struct PostRow {
     pub reason: Option<String>,
     /// When it was written.
     pub created_at: DateTime<Utc>,
+    /// What was hidden in the text, as JSON: kinds and places.
+    pub hidden: Option<String>,
+    /// What WeChat said of the text: `passed`, or `review`.
+    pub checked: Option<String>,
 }
 
 impl PostRow {
@@ -68,14 +72,14 @@ impl PostRow {
 
 const COLUMNS: &str = "id, county, order_id, area_code, category, author_id, resident_id, volunteer_id, team_id, text, \
                        private, status, version, resident_consent_at, volunteer_consent_at, moderated_by, published_at, \
-                       withdrawn_by, featured_at, reason, created_at";
+                       withdrawn_by, featured_at, reason, created_at, hidden, checked";
 
 /// Stores a new post.
 ///
 /// # Errors
 /// A unique violation when the order has a pending or published one; otherwise when the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), StoreError> {
-    let mut rows = Rows::new(21);
+    let mut rows = Rows::new(23);
     rows.push([
         post.id.into(),
         post.county.clone().into(),
@@ -98,6 +102,8 @@ pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), S
         post.featured_at.into(),
         post.reason.clone().into(),
         post.created_at.into(),
+        post.hidden.clone().into(),
+        post.checked.clone().into(),
     ]);
     rows.insert(conn, &format!("showcase_post ({COLUMNS})"), "").await?;
     Ok(())

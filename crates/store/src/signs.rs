@@ -9,24 +9,6 @@ use crate::scope::area_condition;
 use crate::sql::{self, Rows};
 use crate::{StoreError, directory};
 
-/// Takes a sign out of force; answers whether it was in force.
-///
-/// # Errors
-/// When the database fails.
-pub async fn revoke(
-    conn: &impl ConnectionTrait,
-    county: AreaCode,
-    code: &str,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let text = "UPDATE sign SET status = 'revoked', revoked_at = $3 \
-                WHERE county = $1 AND code = $2 AND status = 'active'";
-    let values = vec![county.to_string().into(), code.into(), now.into()];
-    let revoked = sql::run(conn, text, values).await? == 1;
-    directory::touch(conn, county).await?;
-    Ok(revoked)
-}
-
 /// Puts a sign in force.
 ///
 /// # Errors

@@ -131,6 +131,7 @@ impl Running {
             tokens: Tokens::new(self.app.keys.token()),
             app: self.app.clone(),
             trusted_proxies: configuration.trusted_proxies.clone().into(),
+            origins: configuration.origins()?.into(),
         };
         let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;

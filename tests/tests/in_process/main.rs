@@ -2,6 +2,7 @@
 //! and a worker and a sweep that run when the test says so.
 
 mod abandoned;
+mod post_checks;
 mod sequences;
 mod small_county;
 mod time_outs;

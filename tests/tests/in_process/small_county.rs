@@ -135,6 +135,11 @@ impl SmallCounty {
         start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), 2).await
     }
 
+    /// The stand-in of WeChat.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
     /// The first grid's sign, in one that serves the plain category.
     pub(crate) fn sign(&self) -> String {
         let grid = self.county.teams[0].areas[0];
@@ -217,6 +222,17 @@ impl SmallCounty {
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         number(&self.app.store, sql).await
     }
+}
+
+/// An order of the resident that the first volunteer has completed.
+pub(crate) async fn serve_one(county: &SmallCounty) -> Uuid {
+    let volunteer = &county.people.volunteers[0];
+    let order = county.place(&county.app.new_id().to_string()).await;
+    county.work_until_dispatched(order).await;
+    county.command(volunteer, order, Request::Accept).await.expect("it is offered to him");
+    let done = Request::Complete { summary: "已送到".to_owned(), minutes: 20 };
+    county.command(volunteer, order, done).await.expect("he has accepted it");
+    order
 }
 
 pub(crate) async fn rows(store: &Store, sql: &str) -> Vec<QueryResult> {
