@@ -501,34 +501,65 @@ impl App {
     pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
         let after = change.after.order.clone();
         writing::write(&self.store, change).await?;
-        self.metrics.count_event(after.status().as_str());
-        self.hint(&after);
+        self.committed(&after);
         Ok(())
     }
 
-    /// Carries out a command of the queue or of time. Answers whether it was done: an order that somebody else changed
-    /// meanwhile, or which no longer allows it, is left alone.
-    pub(crate) async fn command_by_system(
+    /// What follows a commit: it is counted, and the queue gets a hint if the order waits now.
+    pub(crate) fn committed(&self, after: &Order) {
+        self.metrics.count_event(after.status().as_str());
+        self.hint(after);
+    }
+
+    /// Writes plain changes of different orders in one commit, and the others each by itself. Answers which were written:
+    /// an order that somebody else changed meanwhile is left alone.
+    pub(crate) async fn commit_all(&self, changes: Vec<Change>) -> Result<Vec<bool>, AppError> {
+        let orders: Vec<(bool, Order)> =
+            changes.iter().map(|change| (change.is_plain(), change.after.order.clone())).collect();
+        let (plain, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(Change::is_plain);
+        let mut together = match plain.is_empty() {
+            true => Vec::new(),
+            false => writing::write_all(&self.store, plain).await?,
+        }
+        .into_iter();
+        let mut others = others.into_iter();
+        let mut written = Vec::with_capacity(orders.len());
+        for (plain, after) in orders {
+            if plain {
+                let done = together.next().unwrap_or(false);
+                if done {
+                    self.committed(&after);
+                }
+                written.push(done);
+            } else if let Some(change) = others.next() {
+                written.push(match self.commit(change).await {
+                    Ok(()) => true,
+                    Err(AppError::Store(StoreError::Conflict)) => false,
+                    Err(error) => return Err(error),
+                });
+            }
+        }
+        Ok(written)
+    }
+
+    /// Decides a command of the queue or of time; `None` for an order that no longer allows it.
+    pub(crate) async fn decide_by_system(
         &self,
         before: &StoredOrder,
         hat: Hat,
         command: Command,
         decision: Option<StoredDecision>,
-    ) -> Result<bool, AppError> {
+    ) -> Result<Option<Change>, AppError> {
         let decided = decide(&before.order, command, None, Hats::of(&[hat]), &self.context());
         let (by, events) = match decided {
             Ok(decided) => decided,
             Err(refusal) => {
                 tracing::debug!(order = %before.order.id, %refusal, "nothing to do by now");
-                return Ok(false);
+                return Ok(None);
             }
         };
         let mut change = self.change(before, by, events).await?;
         change.decision = decision;
-        match self.commit(change).await {
-            Ok(()) => Ok(true),
-            Err(AppError::Store(StoreError::Conflict)) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(Some(change))
     }
 }

@@ -36,6 +36,7 @@ pub mod limits;
 pub mod log_in;
 pub mod metrics;
 pub mod notify;
+pub mod offering;
 pub mod own_data;
 pub mod passbook;
 pub mod place;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::watch;
+use uuid::Uuid;
 use xingfuma_domain::order::{Command, DueKind, Hat, State};
 use xingfuma_store::due::{self, Leased};
 use xingfuma_store::orders::{self, StoredOrder};
@@ -30,6 +31,27 @@ const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(48);
 /// How often the slow housekeeping is done.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 
+/// What time does to an order.
+enum Fire {
+    /// Ask the policy again, as this hat.
+    Offer(Hat),
+    /// Carry out a command.
+    Command(Command),
+}
+
+fn fire(kind: DueKind) -> Fire {
+    let escalate = |reason: &str| Fire::Command(Command::Escalate { reason: reason.to_owned() });
+    match kind {
+        DueKind::Dispatch => Fire::Offer(Hat::Queue),
+        // Nobody accepted in time: the next team, then the station.
+        DueKind::AcceptOverdue => Fire::Offer(Hat::Sweep),
+        DueKind::DispatchOverdue => escalate("规定时间内没有派出"),
+        DueKind::CompleteOverdue => escalate("超过办结时限"),
+        DueKind::AnswerOverdue => Fire::Command(Command::Answer { answer: None }),
+        DueKind::Close => Fire::Command(Command::Close),
+    }
+}
+
 impl App {
     /// Does what is due now; answers how many rows were looked at.
     ///
@@ -38,10 +60,13 @@ impl App {
     pub async fn sweep_once(&self) -> Result<usize, AppError> {
         let now = self.clock.now();
         let leased = due::lease(&self.store, now, now + LEASE, BATCH).await?;
-        for row in &leased {
-            if let Err(error) = self.fire(row).await {
-                tracing::warn!(order = %row.order_id, kind = row.kind, %error, "what was due failed");
-                self.note_failure(row, &error).await;
+        if let Err(error) = self.fire_all(&leased).await {
+            tracing::debug!(%error, "what was due failed together, and is done one by one");
+            for row in &leased {
+                if let Err(error) = self.fire_all(std::slice::from_ref(row)).await {
+                    tracing::warn!(order = %row.order_id, kind = row.kind, %error, "what was due failed");
+                    self.note_failure(row, &error).await;
+                }
             }
         }
         Ok(leased.len())
@@ -58,32 +83,27 @@ impl App {
         }
     }
 
-    async fn fire(&self, row: &Leased) -> Result<(), AppError> {
+    /// What is due of these rows, each by its order's own word: one read, one commit.
+    async fn fire_all(&self, rows: &[Leased]) -> Result<(), AppError> {
         let scope = Scope::County(self.settings.county);
-        let Some(stored) = orders::find(self.store.pool(), &scope, row.order_id).await? else {
-            return Ok(());
-        };
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
         let now = self.clock.now();
-        let Some(due) = stored.order.next_due() else { return Ok(()) };
-        if due.wake_at.is_none_or(|at| at > now) {
-            return Ok(());
+        let (mut to_offer, mut changes) = (Vec::new(), Vec::new());
+        for stored in orders::find_all(self.store.pool(), &scope, &ids).await? {
+            let Some(due) = stored.order.next_due() else { continue };
+            if due.wake_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            match fire(due.kind) {
+                Fire::Offer(hat) => to_offer.push((stored, hat)),
+                Fire::Command(command) => {
+                    changes.extend(self.decide_by_system(&stored, Hat::Sweep, command, None).await?);
+                }
+            }
         }
-        self.fire_kind(&stored, due.kind).await?;
+        changes.extend(self.offers(to_offer).await?);
+        self.commit_all(changes).await?;
         Ok(())
-    }
-
-    async fn fire_kind(&self, stored: &StoredOrder, kind: DueKind) -> Result<bool, AppError> {
-        let escalate = |reason: &str| Command::Escalate { reason: reason.to_owned() };
-        let command = match kind {
-            DueKind::Dispatch => return self.dispatch_now(stored, Hat::Queue).await,
-            // Nobody accepted in time: the next team, then the station.
-            DueKind::AcceptOverdue => return self.dispatch_now(stored, Hat::Sweep).await,
-            DueKind::DispatchOverdue => escalate("规定时间内没有派出"),
-            DueKind::CompleteOverdue => escalate("超过办结时限"),
-            DueKind::AnswerOverdue => Command::Answer { answer: None },
-            DueKind::Close => Command::Close,
-        };
-        self.command_by_system(stored, Hat::Sweep, command, None).await
     }
 
     /// Sweeps for ever, until told to stop.

@@ -7,17 +7,16 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
-use xingfuma_queue::{Delivery, QueueError};
+use xingfuma_queue::{Delivery, Hint, QueueError};
 use xingfuma_store::due;
 
 use crate::{App, AppError};
 
-/// Hints taken in one read.
-const BATCH: usize = 64;
-/// Hints dispatched side by side.
-const SIDE_BY_SIDE: usize = 8;
+/// Hints taken in one read, and offered in one commit.
+const BATCH: usize = 128;
+/// Rounds side by side: while one is with the database, the policy thinks about the next.
+const SIDE_BY_SIDE: usize = 2;
 /// The longest wait for a hint.
 const WAIT: Duration = Duration::from_secs(2);
 /// Hints of a worker that was silent this long are taken over.
@@ -30,9 +29,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(200);
 impl App {
     /// Works for ever, until told to stop; what is in hand is finished.
     pub async fn run_worker(&self, consumer: String, stop: watch::Receiver<bool>) {
-        let claiming = self.claim_on(&consumer, stop.clone());
-        let reclaiming = self.reclaim_on(&consumer, stop);
-        tokio::join!(claiming, reclaiming);
+        let rounds = (0..SIDE_BY_SIDE).map(|_| self.claim_for_ever(&consumer, stop.clone()));
+        tokio::join!(futures_util::future::join_all(rounds), self.reclaim_on(&consumer, stop.clone()));
     }
 
     /// One round by hand: takes what the queue has, waiting at most `wait` for the first hint, and handles it. Answers
@@ -45,6 +43,19 @@ impl App {
         let hints = deliveries.len();
         self.handle_all(deliveries).await;
         Ok(hints)
+    }
+
+    /// On a task of its own, so that rounds think side by side, and a fault of ours in one ends that round alone: its
+    /// hints are pending, and come again.
+    async fn claim_for_ever(&self, consumer: &str, stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let (app, consumer, stop) = (self.clone(), consumer.to_owned(), stop.clone());
+            let round = tokio::spawn(async move { app.claim_on(&consumer, stop).await });
+            if let Err(error) = round.await {
+                tracing::error!(%error, "a round of the worker broke off");
+                tokio::time::sleep(AFTER_ERROR).await;
+            }
+        }
     }
 
     async fn claim_on(&self, consumer: &str, mut stop: watch::Receiver<bool>) {
@@ -77,13 +88,19 @@ impl App {
         }
     }
 
+    /// One round: all in one commit, or, when that fails, one by one, so that none holds up its neighbours.
     async fn handle_all(&self, deliveries: Vec<Delivery>) {
-        let done: Vec<Delivery> = stream::iter(deliveries)
-            .map(|delivery| async move { self.handle(&delivery).await.then_some(delivery) })
-            .buffer_unordered(SIDE_BY_SIDE)
-            .filter_map(|done| async move { done })
-            .collect()
-            .await;
+        if deliveries.is_empty() {
+            return;
+        }
+        let hints: Vec<Hint> = deliveries.iter().map(|delivery| delivery.hint).collect();
+        let done = match self.dispatch_all(&hints).await {
+            Ok(_) => deliveries,
+            Err(error) => {
+                tracing::debug!(%error, "a round failed, and is done one by one");
+                self.handle_one_by_one(deliveries).await
+            }
+        };
         if !done.is_empty()
             && let Err(error) = self.queue.ack(&done).await
         {
@@ -92,10 +109,21 @@ impl App {
         }
     }
 
+    /// Those that may be acknowledged.
+    async fn handle_one_by_one(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        let mut done = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            if self.handle(&delivery).await {
+                done.push(delivery);
+            }
+        }
+        done
+    }
+
     /// Dispatches one hint; answers whether it may be acknowledged.
     async fn handle(&self, delivery: &Delivery) -> bool {
         let hint = delivery.hint;
-        match self.dispatch_waiting(hint.order_id, hint.epoch).await {
+        match self.dispatch_all(&[hint]).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(order = %hint.order_id, attempt = delivery.attempt, %error, "a dispatch failed");

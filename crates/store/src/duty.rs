@@ -1,18 +1,21 @@
 //! What the policy needs to know about teams and people: who is away, what they hold, how they answered so far.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
+use crate::lanes::Lanes;
 use crate::sql::{self, Rows};
-use crate::{StoreError, directory};
+use crate::{Store, StoreError, directory};
 
-/// What is known of a team, or of one of its members.
+/// What is known of a team, or of one of its members who has a skill.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct KnownRow {
     /// The team.
     pub team_id: Uuid,
+    /// The skill for which the member was asked; absent in the team's own row.
+    pub skill: Option<String>,
     /// The member; absent in the team's own row.
     pub person_id: Option<Uuid>,
     /// Open orders that it or he holds.
@@ -27,42 +30,88 @@ pub struct KnownRow {
     pub offered_at: Option<DateTime<Utc>>,
 }
 
-/// What is known of these teams, and of the active members of `asked` who have the skill: one round trip.
+/// What is known of these teams, and for each pair of `able` of the active members who have that skill: one round trip,
+/// for however many orders.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn known(
-    conn: &impl ConnectionTrait,
+    store: &Store,
     teams: &[Uuid],
-    asked: &[Uuid],
-    skill: &str,
+    able: &[(Uuid, String)],
     now: DateTime<Utc>,
 ) -> Result<Vec<KnownRow>, StoreError> {
     if teams.is_empty() {
         return Ok(Vec::new());
     }
-    let mut values: Vec<Value> = teams.iter().map(|team| Value::from(*team)).collect();
-    let mut text = format!(
-        "SELECT t.id AS team_id, CAST(NULL AS uuid) AS person_id, (SELECT count(*) FROM due d WHERE d.team_id = t.id) AS open_orders, \
-         CAST(0 AS bigint) AS on_leave, coalesce(h.accepts, 0) AS accepts, coalesce(h.waited_seconds, 0) AS waited_seconds, \
-         h.offered_at AS offered_at FROM team t LEFT JOIN answer_history h ON h.owner_id = t.id WHERE t.id IN ({})",
-        sql::list(1, teams.len())
-    );
-    if !asked.is_empty() {
-        let list = sql::list(values.len() + 1, asked.len());
-        values.extend(asked.iter().map(|team| Value::from(*team)));
-        values.extend([format!("%,{skill},%").into(), now.into()]);
-        let (skill, now) = (values.len() - 1, values.len());
-        text.push_str(&format!(
-            " UNION ALL SELECT v.team_id, v.person_id, (SELECT count(*) FROM due d WHERE d.volunteer_id = v.person_id), \
-             CAST(CASE WHEN EXISTS (SELECT 1 FROM on_leave l WHERE l.person_id = v.person_id AND l.to_at > ${now} \
-             AND l.from_at <= ${now} AND l.ended_at IS NULL) THEN 1 ELSE 0 END AS bigint), coalesce(h.accepts, 0), \
-             coalesce(h.waited_seconds, 0), h.offered_at FROM volunteer v \
-             LEFT JOIN answer_history h ON h.owner_id = v.person_id WHERE v.team_id IN ({list}) \
-             AND v.status = 'active' AND ',' || v.skills || ',' LIKE ${skill}"
-        ));
+    if let Some(lanes) = store.lanes() {
+        return known_together(lanes, teams.to_vec(), able.to_vec(), now).await;
     }
-    sql::all(conn, &text, values).await
+    let mut values: Vec<Value> = teams.iter().map(|team| Value::from(*team)).collect();
+    let mut text = of_teams(&format!("t.id IN ({})", sql::list(1, teams.len())));
+    if !able.is_empty() {
+        let first = values.len();
+        let pairs: Vec<String> =
+            (0..able.len()).map(|n| format!("(${}, ${})", first + 2 * n + 1, first + 2 * n + 2)).collect();
+        values.extend(able.iter().flat_map(|(team, skill)| [Value::from(*team), skill.as_str().into()]));
+        values.push(now.into());
+        let members = of_members("asked", values.len());
+        text = format!(
+            "WITH asked (team_id, skill) AS (VALUES {}) {text} UNION ALL {members}",
+            pairs.join(", ")
+        );
+    }
+    sql::all(store.pool(), &text, values).await
+}
+
+async fn known_together(
+    lanes: &Lanes,
+    teams: Vec<Uuid>,
+    able: Vec<(Uuid, String)>,
+    now: DateTime<Utc>,
+) -> Result<Vec<KnownRow>, StoreError> {
+    let text = format!(
+        "{} UNION ALL {}",
+        of_teams("t.id = ANY ($1::uuid[])"),
+        of_members("unnest($2::uuid[], $3::text[]) AS asked (team_id, skill)", 4)
+    );
+    let rows = lanes
+        .run(move |connection| {
+            Box::pin(async move {
+                let (able, skills): (Vec<Uuid>, Vec<String>) = able.into_iter().unzip();
+                sqlx::query(sqlx::AssertSqlSafe(text))
+                    .bind(teams)
+                    .bind(able)
+                    .bind(skills)
+                    .bind(now)
+                    .fetch_all(connection)
+                    .await
+            })
+        })
+        .await?;
+    let read = |row: sqlx::postgres::PgRow| KnownRow::from_query_result(&QueryResult::from(row), "");
+    Ok(rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn of_teams(which: &str) -> String {
+    format!(
+        "SELECT t.id AS team_id, CAST(NULL AS text) AS skill, CAST(NULL AS uuid) AS person_id, \
+         (SELECT count(*) FROM due d WHERE d.team_id = t.id) AS open_orders, CAST(0 AS bigint) AS on_leave, \
+         coalesce(h.accepts, 0) AS accepts, coalesce(h.waited_seconds, 0) AS waited_seconds, h.offered_at AS offered_at \
+         FROM team t LEFT JOIN answer_history h ON h.owner_id = t.id WHERE {which}"
+    )
+}
+
+/// Members who have the skill of a row of `asked`; the moment is the parameter `now`.
+fn of_members(asked: &str, now: usize) -> String {
+    format!(
+        "SELECT v.team_id, asked.skill, v.person_id, (SELECT count(*) FROM due d WHERE d.volunteer_id = v.person_id), \
+         CAST(CASE WHEN EXISTS (SELECT 1 FROM on_leave l WHERE l.person_id = v.person_id AND l.to_at > ${now} \
+         AND l.from_at <= ${now} AND l.ended_at IS NULL) THEN 1 ELSE 0 END AS bigint), coalesce(h.accepts, 0), \
+         coalesce(h.waited_seconds, 0), h.offered_at FROM {asked} JOIN volunteer v ON v.team_id = asked.team_id \
+         LEFT JOIN answer_history h ON h.owner_id = v.person_id \
+         WHERE v.status = 'active' AND ',' || v.skills || ',' LIKE '%,' || asked.skill || ',%'"
+    )
 }
 
 /// What an ended or a new offer adds to somebody's history.

@@ -20,6 +20,7 @@ pub mod inbox;
 mod lanes;
 pub mod ledger;
 pub mod migrations;
+mod moving;
 pub mod orders;
 pub mod own_data;
 pub mod people;

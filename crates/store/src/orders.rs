@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
-use xingfuma_domain::order::{Order, Record, Status};
+use xingfuma_domain::order::{Event, Order, Record, Status};
 
 use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
@@ -83,6 +83,19 @@ pub struct Change {
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
+}
+
+impl Change {
+    /// Nothing hangs on it but the order's own rows, its decision, its messages and the histories: it can be written
+    /// together with others ([`crate::writing::write_all`]).
+    pub fn is_plain(&self) -> bool {
+        let accepted = |record: &Record| matches!(record.event, Event::Accepted { .. });
+        self.at_most.is_none()
+            && self.scoring.is_empty()
+            && self.answer.is_none()
+            && self.disclosure.is_none()
+            && !self.records.iter().any(accepted)
+    }
 }
 
 #[derive(FromQueryResult)]

@@ -108,7 +108,9 @@ async fn place_together(lanes: &Lanes, changes: Vec<Change>) -> Result<Vec<usize
     Ok(changes.iter().enumerate().filter(|(_, change)| taken(change)).map(|(n, _)| n).collect())
 }
 
-fn texts<'a, T: serde::Serialize + 'a>(all: impl Iterator<Item = &'a T>) -> Result<Vec<String>, StoreError> {
+pub(crate) fn texts<'a, T: serde::Serialize + 'a>(
+    all: impl Iterator<Item = &'a T>,
+) -> Result<Vec<String>, StoreError> {
     all.map(|one| serde_json::to_string(one).map_err(unreadable)).collect()
 }
 
@@ -153,7 +155,7 @@ fn bind_orders<'q>(query: Bound<'q>, changes: &'q [Change], snapshots: Vec<Strin
         .bind(all().map(|stored| stored.private.as_slice()).collect::<Vec<_>>())
 }
 
-fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: Vec<String>) -> Bound<'q> {
+pub(crate) fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: Vec<String>) -> Bound<'q> {
     let all = || {
         changes.iter().flat_map(|change| {
             (change.before_version + 1..).zip(&change.records).map(move |(seq, record)| (change, seq, record))
@@ -167,7 +169,7 @@ fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: Vec<String>
         .bind(records)
 }
 
-fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+pub(crate) fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
     let all: Vec<_> = changes
         .iter()
         .filter_map(|change| Some((&change.after.order, due::Next::of(&change.after.order)?)))
@@ -184,7 +186,7 @@ fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
         .bind(all.iter().map(|(_, next)| next.volunteer).collect::<Vec<_>>())
 }
 
-fn bind_notices<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+pub(crate) fn bind_notices<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
     let all = || {
         changes.iter().flat_map(|change| {
             let at = change.records.last().map(|record| record.at);

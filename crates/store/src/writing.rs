@@ -12,7 +12,7 @@ use xingfuma_domain::order::{Event, State};
 
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
-use crate::{Store, StoreError, audit, due, duty, idempotency, ledger, transact, unreadable};
+use crate::{Store, StoreError, audit, due, duty, idempotency, ledger, moving, transact, unreadable};
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
 ///
@@ -25,6 +25,36 @@ pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
         return update(store.pool(), &change).await;
     }
     transact(store, move |conn| Box::pin(async move { update(conn, &change).await })).await
+}
+
+/// Writes changes of different orders in one transaction, each under its own guard, and answers which were written: an
+/// order that has moved on is left out, so that it never fails its neighbours. For commands of the queue and of time;
+/// nothing else of a person's command may hang on it: no points, no answer under a key, no place that could be full.
+///
+/// # Errors
+/// When the database fails; then nothing is written.
+pub async fn write_all(store: &Store, changes: Vec<Change>) -> Result<Vec<bool>, StoreError> {
+    if changes.iter().any(|change| !change.is_plain()) {
+        return Err(unreadable("a change that is not to be written with others"));
+    }
+    if let Some(lanes) = store.lanes() {
+        return moving::move_together(lanes, changes).await;
+    }
+    transact(store, move |conn| {
+        Box::pin(async move {
+            let mut written = Vec::with_capacity(changes.len());
+            for change in &changes {
+                match update_one_by_one(conn, change).await {
+                    Ok(()) => written.push(true),
+                    // The guard goes first, and found nothing: nothing was written.
+                    Err(StoreError::Conflict) => written.push(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(written)
+        })
+    })
+    .await
 }
 
 /// Writes a command's change inside a transaction: the answer under its key, the guarded update, events, timer,

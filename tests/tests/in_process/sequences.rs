@@ -22,6 +22,7 @@ use xingfuma_domain::{
     access,
     order::{Order, Verb, allowed_actions},
 };
+use xingfuma_queue::Hint;
 use xingfuma_store::{ledger, orders::StoredOrder};
 
 use crate::small_county::{Database, SmallCounty, version};
@@ -180,8 +181,9 @@ impl<'a> Sequence<'a> {
     async fn work(&self) {
         let before = self.county.order(*self.chance.of(&self.orders)).await;
         let epoch = before.epoch - i64::from(self.chance.in_a_hundred(30));
-        let done = self.county.app.dispatch_waiting(before.id, epoch).await;
-        let done = done.unwrap_or_else(|error| panic!("seed {}: a worker: {error}", self.seed));
+        let hint = Hint { order_id: before.id, epoch };
+        let done = self.county.app.dispatch_all(&[hint]).await;
+        let done = done.unwrap_or_else(|error| panic!("seed {}: a worker: {error}", self.seed)) == 1;
         let after = self.county.order(before.id).await;
         assert_eq!(after.version, before.version + i64::from(done), "seed {}: a worker", self.seed);
         assert!(!done || epoch == before.epoch, "seed {}: an old hint", self.seed);

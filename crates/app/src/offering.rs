@@ -1,0 +1,218 @@
+//! 派 by the queue: orders that wait are offered to teams, as many at once as there are.
+//!
+//! One round: the orders, what the policy is to know about their teams (one statement each, whatever their number), the
+//! policy's choice for one order after the other, and one commit. A choice counts for the orders behind it in the same
+//! round: whoever was just told of one has rested least for the next.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::dispatch::{Decision, History, MemberFacts, Question, TeamFacts, choose};
+use xingfuma_domain::order::{Assignment, Command, Hat, Order, State};
+use xingfuma_queue::Hint;
+use xingfuma_store::duty::{self, KnownRow};
+use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder};
+use xingfuma_store::scope::Scope;
+
+use crate::directory::{Directory, Team};
+use crate::{App, AppError};
+
+impl App {
+    /// Offers the orders of these hints that still wait at their epoch. Answers how many offers, or places on the board,
+    /// came of it.
+    ///
+    /// # Errors
+    /// When the database fails, or one of the orders cannot be read; then none was offered, and the hints are to be
+    /// given again, one by one.
+    pub async fn dispatch_all(&self, hints: &[Hint]) -> Result<usize, AppError> {
+        let scope = Scope::County(self.settings.county);
+        let ids: Vec<Uuid> = hints.iter().map(|hint| hint.order_id).collect();
+        let waits = |stored: &StoredOrder| {
+            matches!(stored.order.state, State::Placed { stuck: None, .. })
+                && hints
+                    .iter()
+                    .any(|hint| hint.order_id == stored.order.id && hint.epoch == stored.order.epoch)
+        };
+        let mut stored = orders::find_all(self.store.pool(), &scope, &ids).await?;
+        // First come, first offered: ids go up with time.
+        stored.sort_unstable_by_key(|stored| stored.order.id);
+        let waiting = stored.into_iter().filter(waits).map(|stored| (stored, Hat::Queue)).collect();
+        let changes = self.offers(waiting).await?;
+        let written = self.commit_all(changes).await?;
+        Ok(written.into_iter().filter(|done| *done).count())
+    }
+
+    /// Asks the policy about these orders: an offer each, or a place on the board with the reason. Those that no longer
+    /// allow either are left out.
+    pub(crate) async fn offers(&self, orders: Vec<(StoredOrder, Hat)>) -> Result<Vec<Change>, AppError> {
+        let directory = self.directory();
+        let questions: Vec<Question> =
+            orders.iter().map(|(stored, _)| self.question(&stored.order)).collect();
+        let mut known = self.known(&directory, &questions).await?;
+        let mut changes = Vec::with_capacity(orders.len());
+        for ((stored, hat), question) in orders.iter().zip(&questions) {
+            let facts = known.facts(&directory, question);
+            let decision = choose(question, &facts);
+            known.learn(question, &decision);
+            let kept = kept(&stored.order, question, &facts, &decision)?;
+            let command = command(question, decision);
+            changes.extend(self.decide_by_system(stored, *hat, command, Some(kept)).await?);
+        }
+        Ok(changes)
+    }
+
+    fn question(&self, order: &Order) -> Question {
+        let mode = self.directory().category(&order.placed.category).map(|category| category.assign);
+        Question {
+            area: order.placed.area,
+            skill: order.placed.skill.clone(),
+            asked: order.refused.clone(),
+            invited: order.invited.clone(),
+            kind: order.placed.kind,
+            urgency: order.urgency(),
+            mode: mode.unwrap_or_default(),
+            requester: order.placed.requester,
+            at: self.clock.now(),
+            accept_within_seconds: order.limits().accept,
+        }
+    }
+
+    /// What the policy is to know, in one round trip: teams and rosters are in memory already.
+    async fn known(&self, directory: &Directory, questions: &[Question]) -> Result<Known, AppError> {
+        let (mut teams, mut able) = (BTreeSet::new(), BTreeSet::new());
+        let mut at = self.clock.now();
+        for question in questions {
+            at = at.min(question.at);
+            for (team, _) in directory.teams_covering(question.area) {
+                teams.insert(team.id);
+                if team.skills.contains(&question.skill) {
+                    able.insert((team.id, question.skill.clone()));
+                }
+            }
+        }
+        let (teams, able): (Vec<_>, Vec<_>) = (teams.into_iter().collect(), able.into_iter().collect());
+        Ok(Known::of(duty::known(&self.store, &teams, &able, at).await?))
+    }
+}
+
+/// What is known of the teams of a round, and what was decided in it so far.
+struct Known {
+    /// Each team's own row.
+    teams: HashMap<Uuid, KnownRow>,
+    /// Its members by the skill that was asked for, sorted by their ids.
+    members: HashMap<(Uuid, String), Vec<KnownRow>>,
+}
+
+impl Known {
+    fn of(rows: Vec<KnownRow>) -> Known {
+        let mut known = Known { teams: HashMap::new(), members: HashMap::new() };
+        for row in rows {
+            match row.skill.clone() {
+                None => {
+                    known.teams.insert(row.team_id, row);
+                }
+                Some(skill) => known.members.entry((row.team_id, skill)).or_default().push(row),
+            }
+        }
+        for members in known.members.values_mut() {
+            members.sort_unstable_by_key(|row| row.person_id);
+        }
+        known
+    }
+
+    fn facts(&self, directory: &Directory, question: &Question) -> Vec<TeamFacts> {
+        let covering = directory.teams_covering(question.area);
+        covering.into_iter().map(|(team, covers)| self.team_facts(team, covers, question)).collect()
+    }
+
+    fn team_facts(&self, team: &Team, covers: AreaCode, question: &Question) -> TeamFacts {
+        let own = self.teams.get(&team.id);
+        let members = self.members.get(&(team.id, question.skill.clone()));
+        let quiet = team.roster.is_quiet(question.at);
+        TeamFacts {
+            team: team.id,
+            name: team.name.clone(),
+            kind: team.kind,
+            covers,
+            skills: team.skills.clone(),
+            open_orders: own.map_or(0, |row| row.open_orders),
+            volunteers: team.volunteers,
+            history: own.map(history).unwrap_or_default(),
+            members: members
+                .into_iter()
+                .flatten()
+                .filter_map(|row| member_facts(team, row, question.at, quiet))
+                .collect(),
+        }
+    }
+
+    /// An offer of this round is known to the choices behind it, as if it had been read.
+    fn learn(&mut self, question: &Question, decision: &Decision) {
+        let Some(team) = decision.chosen else { return };
+        if let Some(row) = self.teams.get_mut(&team) {
+            row.open_orders += 1;
+        }
+        let of_team = self.members.iter_mut().filter(|((of, _), _)| *of == team);
+        for row in of_team.flat_map(|(_, members)| members) {
+            if row.person_id.is_some_and(|person| decision.invited.contains(&person)) {
+                row.offered_at = Some(question.at);
+            }
+            if row.person_id.is_some() && row.person_id == decision.volunteer {
+                row.open_orders += 1;
+            }
+        }
+    }
+}
+
+fn history(row: &KnownRow) -> History {
+    History { accepts: row.accepts, waited_seconds: row.waited_seconds }
+}
+
+fn member_facts(team: &Team, row: &KnownRow, at: DateTime<Utc>, quiet: bool) -> Option<MemberFacts> {
+    let person = row.person_id?;
+    Some(MemberFacts {
+        person,
+        open_orders: row.open_orders,
+        full: row.open_orders >= team.roster.open_orders_at_most,
+        on_leave: row.on_leave != 0,
+        off_duty: !team.roster.is_on_duty(person, at),
+        quiet,
+        offered_at: row.offered_at,
+        history: history(row),
+    })
+}
+
+/// The decision as it is kept for ever, with the question and the facts that it rests on.
+fn kept(
+    order: &Order,
+    question: &Question,
+    facts: &[TeamFacts],
+    decision: &Decision,
+) -> Result<StoredDecision, AppError> {
+    Ok(StoredDecision {
+        epoch: order.epoch + i64::from(decision.chosen.is_some()),
+        team: decision.chosen,
+        volunteer: decision.volunteer,
+        decided_by: None,
+        decided_at: question.at,
+        question: Some(as_json(&(question, facts))?),
+        answer: as_json(decision)?,
+    })
+}
+
+fn command(question: &Question, decision: Decision) -> Command {
+    match decision.chosen {
+        Some(team) => Command::Invite {
+            to: Assignment { team, volunteer: decision.volunteer },
+            invited: decision.invited,
+            patience_seconds: decision.patience_seconds.unwrap_or(question.accept_within_seconds),
+        },
+        None => Command::DispatchFailed { reason: decision.shortfalls.join("；") },
+    }
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<String, AppError> {
+    serde_json::to_string(value).map_err(|error| AppError::Internal(error.to_string()))
+}
