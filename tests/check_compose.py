@@ -70,7 +70,7 @@ def check_services(services: dict) -> None:
 
 def check_secrets(compose: str) -> None:
     """No value of its own for a secret, and no variable that may be forgotten silently."""
-    optional = {"XINGFUMA_HTTP_PORT"}
+    optional = {"XINGFUMA_HTTP_PORT", "XINGFUMA_KEYS__DATA_OLD", "XINGFUMA_CORS__ORIGINS"}
     used = {}
     for name, rest in re.findall(r"\$\{([A-Z_]+)([^}]*)\}", compose):
         used.setdefault(name, []).append(rest)
