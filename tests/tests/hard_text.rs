@@ -124,7 +124,7 @@ impl Town {
         let order = self.placed(&body);
         let seen = self.resident.get(&format!("/orders/{order}")).expect(200);
         assert_eq!(seen["description"], hard.trim(), "as it was written");
-        assert_eq!(seen["contact"]["address"], hard.trim(), "{seen}");
+        assert_eq!(seen["address"], hard.trim(), "{seen}");
         let path = |verb: &str| format!("/orders/{order}/{verb}");
         let done = |who: &Client, verb: &str, body: Value| {
             let answer = who.post(&path(verb), &body);

@@ -9,6 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware};
 use ipnet::IpNet;
 use utoipa::OpenApi;
+use utoipa::openapi::{Content, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
@@ -67,7 +68,7 @@ macro_rules! operations {
             ),
             paths($($module::$name),+),
             components(schemas(problem::ProblemBody)),
-            modifiers(&Bearer),
+            modifiers(&Bearer, &ProblemType),
         )]
         struct Document;
     };
@@ -163,6 +164,32 @@ impl utoipa::Modify for Bearer {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
+}
+
+/// The macro calls every body `application/json`; a problem is sent as what it is.
+struct ProblemType;
+
+impl utoipa::Modify for ProblemType {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let operations = document.paths.paths.values_mut().flat_map(|path| {
+            [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
+        });
+        for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+            let RefOr::T(response) = response else { continue };
+            if response.content.get(JSON).is_some_and(is_problem)
+                && let Some(content) = response.content.shift_remove(JSON)
+            {
+                response.content.insert("application/problem+json".to_owned(), content);
+            }
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
+fn is_problem(content: &RefOr<Content>) -> bool {
+    let RefOr::T(content) = content else { return false };
+    matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/ProblemBody"))
 }
 
 /// The specification, as it is committed in `openapi/`.

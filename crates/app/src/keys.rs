@@ -99,7 +99,7 @@ impl Keys {
         all.extend(old.map(|old| ("data_old", old)));
         for (n, (name, key)) in all.iter().enumerate() {
             if let Some((other, _)) = all[n + 1..].iter().find(|(_, other)| other == key) {
-                return Err(WeakKey::Same(*name, *other));
+                return Err(WeakKey::Same(name, other));
             }
         }
         let of_data = |key: &[u8; 32]| {

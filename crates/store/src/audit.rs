@@ -164,29 +164,33 @@ pub async fn seal(store: &Store, county: AreaCode) -> Result<u64, StoreError> {
     transact(store, move |conn| Box::pin(async move { seal_in(conn, county).await })).await
 }
 
+#[derive(FromQueryResult)]
+struct Sealed {
+    audit_id: Uuid,
+}
+
 async fn seal_in(conn: &impl ConnectionTrait, county: AreaCode) -> Result<u64, StoreError> {
     let name = county.to_string();
     let mut chain = locked_head(conn, county).await?;
-    // A row that was taken out and put back is in the chain already; it must not keep the others waiting.
-    let again = "DELETE FROM audit_unsealed WHERE county = $1 \
-                 AND EXISTS (SELECT 1 FROM audit_seal s WHERE s.audit_id = audit_unsealed.audit_id)";
-    sql::run(conn, again, vec![name.clone().into()]).await?;
     let text = format!(
         "SELECT {COLUMNS} FROM audit_unsealed u JOIN audit a ON a.id = u.audit_id WHERE u.county = $1 \
-         ORDER BY a.id LIMIT {SEALED_AT_ONCE}"
+         ORDER BY u.audit_id LIMIT {SEALED_AT_ONCE}"
     );
     let waiting: Vec<AuditRow> = sql::all(conn, &text, vec![name.clone().into()]).await?;
     if waiting.is_empty() {
         return Ok(0);
     }
+    let ids: Vec<Value> = waiting.iter().map(|row| row.id.into()).collect();
+    let list = sql::list(1, ids.len());
+    // A row that was taken out and put back is in the chain already; it must not keep the others waiting.
+    let text = format!("SELECT audit_id FROM audit_seal WHERE audit_id IN ({list})");
+    let sealed: Vec<Sealed> = sql::all(conn, &text, ids.clone()).await?;
     let mut seals = Rows::new(4);
-    for row in &waiting {
+    for row in waiting.iter().filter(|row| !sealed.iter().any(|one| one.audit_id == row.id)) {
         chain = chain.next(&digest(&row.content()));
         seals.push([name.clone().into(), chain.seq.into(), row.id.into(), chain.head.to_vec().into()]);
     }
     seals.insert(conn, "audit_seal (county, seq, audit_id, hash)", "").await?;
-    let ids: Vec<Value> = waiting.iter().map(|row| row.id.into()).collect();
-    let list = sql::list(1, ids.len());
     sql::run(conn, &format!("DELETE FROM audit_unsealed WHERE audit_id IN ({list})"), ids).await?;
     let text = "UPDATE audit_head SET seq = $2, hash = $3 WHERE county = $1";
     sql::run(conn, text, vec![name.into(), chain.seq.into(), chain.head.to_vec().into()]).await?;
