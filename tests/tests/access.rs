@@ -15,6 +15,7 @@ use std::{
 use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
+    events::Events,
     program::{Demo, Fleet},
 };
 
@@ -55,9 +56,11 @@ enum Who {
     Admin,
     /// The auditor.
     Auditor,
+    /// Somebody of a department, which is called to orders only where that is what is tried.
+    Department,
 }
 
-const EVERYBODY: [Who; 14] = [
+const EVERYBODY: [Who; 15] = [
     Who::Anonymous,
     Who::LoggedOut,
     Who::Requester,
@@ -72,10 +75,12 @@ const EVERYBODY: [Who; 14] = [
     Who::Operator,
     Who::Admin,
     Who::Auditor,
+    Who::Department,
 ];
 
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
-const ENDINGS: [&str; 2] = ["POST /api/v1/auth/logout", "DELETE /api/v1/me"];
+const ENDINGS: [&str; 3] =
+    ["POST /api/v1/auth/logout", "DELETE /api/v1/me", "POST /api/v1/staff/{id}/totp/reset"];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +126,16 @@ enum Target {
     Staff,
     /// The requester, for whom the worker agreed as his guardian.
     Ward,
+    /// The village's call to the department, which has answered it so far.
+    Whistle(Answered),
+}
+
+/// How far a department has come with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    Called,
+    CheckedIn,
+    Concluded,
 }
 
 /// How an operation is tried: on what, and with which good body.
@@ -138,7 +153,7 @@ fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
         Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, SignReport, Staff, Team,
-        Volunteer, Ward,
+        Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -155,6 +170,7 @@ fn trial(operation: &str) -> Option<Trial> {
         | "GET /api/v1/me/passbook"
         | "GET /api/v1/orders"
         | "GET /api/v1/dispatch/board"
+        | "GET /api/v1/stream"
         | "GET /api/v1/score/appeals"
         | "GET /api/v1/score/claims"
         | "GET /api/v1/score/rules"
@@ -215,6 +231,31 @@ fn trial(operation: &str) -> Option<Trial> {
         "PUT /api/v1/me/age" => on(Nowhere, |_| json!({ "under14": false })),
         "POST /api/v1/me/wards" => on(Nowhere, |_| json!({ "code": "no-such-code" })),
         "DELETE /api/v1/me/wards/{id}" => on(Ward, nothing),
+        "GET /api/v1/departments" | "GET /api/v1/orders/similar" => on(Nowhere, nothing),
+        "POST /api/v1/orders/{id}/merge" => {
+            on(Order(Dispatched), |world| json!({ "into": world.make(Dispatched).order }))
+        }
+        // Possible for a complex order alone: 409 is for those who may.
+        "POST /api/v1/orders/{id}/extend" => on(Order(Accepted), reason),
+        // Nothing is owed after five stars: 409 is for those who may.
+        "POST /api/v1/orders/{id}/revisit" => on(Order(Rated), |_| json!({ "outcome": "solved" })),
+        "POST /api/v1/orders/{id}/whistle" => {
+            on(Order(Dispatched), |world| json!({ "departmentIds": [world.department], "demand": "请到场" }))
+        }
+        "GET /api/v1/orders/{id}/corrections" => on(Order(Accepted), nothing),
+        // An errand is no report: 409 is for those who may.
+        "POST /api/v1/orders/{id}/corrections" => {
+            on(Order(Accepted), |_| json!({ "addressee": "某超市", "demand": "清理通道", "termDays": 7 }))
+        }
+        // There is none: 404 is for those who may, too.
+        "POST /api/v1/orders/{id}/corrections/{correction}/inspect" => {
+            on(Order(Accepted), |_| json!({ "passed": true, "findings": "已清理" }))
+        }
+        "POST /api/v1/whistles/{id}/check-in" => on(Whistle(Answered::Called), nothing),
+        "POST /api/v1/whistles/{id}/conclude" => {
+            on(Whistle(Answered::CheckedIn), |_| json!({ "result": "已处理" }))
+        }
+        "POST /api/v1/whistles/{id}/rate" => on(Whistle(Answered::Concluded), |_| json!({ "stars": 5 })),
         "POST /api/v1/me/leave" => on(Nowhere, |world| world.leave()),
         "GET /api/v1/me/leave" => on(Nowhere, nothing),
         "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
@@ -240,7 +281,9 @@ struct World {
     sign: String,
     badge: String,
     team: String,
+    department: String,
     teammate: String,
+    operator: String,
     /// What was made and not used up, by stage.
     ready: BTreeMap<Stage, Made>,
 }
@@ -264,7 +307,9 @@ impl World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
             team: text(&me["roles"][0], "teamId"),
+            department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
+            operator: id_of(&people[&Who::Operator]),
             people,
             ready: BTreeMap::new(),
         }
@@ -307,6 +352,22 @@ impl World {
             }
         }
         made
+    }
+
+    /// A call of the village's to the department.
+    fn whistle(&self, answered: Answered) -> String {
+        let order = self.make(Stage::Dispatched).order;
+        let call = json!({ "departmentIds": [self.department], "demand": "请到场" });
+        let called = self.post(Who::Village, &format!("/orders/{order}/whistle"), &call);
+        let whistle = text(&called["whistles"][0], "id");
+        if answered >= Answered::CheckedIn {
+            self.post(Who::Department, &format!("/whistles/{whistle}/check-in"), &json!({}));
+        }
+        if answered >= Answered::Concluded {
+            let result = json!({ "result": "已处理" });
+            self.post(Who::Department, &format!("/whistles/{whistle}/conclude"), &result);
+        }
+        whistle
     }
 
     fn advance(&self, made: &mut Made, to: Stage) {
@@ -406,7 +467,15 @@ impl World {
         let trial = trial(operation).unwrap_or_else(|| {
             panic!("{operation} is served, and nobody says here who may do it: add it to `trial` and to the table")
         });
+        if operation == "GET /api/v1/stream" {
+            // Its answer never ends.
+            return self.try_stream();
+        }
         EVERYBODY.into_iter().map(|who| self.try_one(operation, &trial, who)).collect()
+    }
+
+    fn try_stream(&self) -> Vec<u16> {
+        EVERYBODY.into_iter().map(|who| Events::listen(&self.people[&who], None).status).collect()
     }
 
     fn try_one(&mut self, operation: &str, trial: &Trial, who: Who) -> u16 {
@@ -418,10 +487,11 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
-            Target::Staff => (None, id_of(&self.people[&Who::Operator])),
+            Target::Staff => (None, self.operator.clone()),
             Target::SignReport => (None, self.sign_report()),
             Target::Volunteer => (None, id_of(&self.people[&Who::Worker])),
             Target::Ward => (None, self.ward()),
+            Target::Whistle(answered) => (None, self.whistle(answered)),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -457,6 +527,11 @@ impl World {
         let path =
             if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
+        // A question that can be answered.
+        let path = match operation {
+            "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
+            _ => path.replace("{correction}", NOTHING),
+        };
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),
@@ -502,6 +577,7 @@ fn log_in_everybody(base: &str, accounts: &Accounts) -> BTreeMap<Who, Client> {
         (Who::Operator, log_in(accounts.one("operator"))),
         (Who::Admin, log_in(accounts.one("county_admin"))),
         (Who::Auditor, log_in(accounts.one("auditor"))),
+        (Who::Department, log_in(accounts.one("department"))),
     ])
 }
 

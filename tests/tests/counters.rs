@@ -25,12 +25,9 @@ const LIVES: usize = 24;
 /// The most round trips of a step, from the request to its answer, with the look at the session. Statements are
 /// prepared once a connection; that is not counted.
 ///
-/// Placing reads the session and writes. The other steps also read the order. A completion and a rating move points;
-/// what an award comes to depends on a cap, so their transaction has several statements: begin, order, cap,
-/// transaction, entries, balances, commit, and the sync that sqlx asks of a connection which comes back to its pool. A
-/// rating also reads the volunteer's surname.
+/// Placing reads the session and writes. The other steps also read the order.
 const ROUND_TRIPS: [(&str, u64); 5] =
-    [("place", 2), ("dispatch", 3), ("accept", 3), ("complete", 10), ("rate", 11)];
+    [("place", 2), ("dispatch", 3), ("accept", 3), ("complete", 3), ("rate", 3)];
 /// The most bytes of write-ahead log, as a multiple of what the bare rows cost.
 const LOG_AT_MOST: f64 = 1.3;
 /// The least share of an order's updates that stay in their page.

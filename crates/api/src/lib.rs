@@ -16,6 +16,7 @@ use xingfuma_app::App;
 mod address;
 mod audit;
 pub mod auth;
+mod beside;
 mod board;
 mod claims;
 mod consents;
@@ -26,6 +27,7 @@ mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod parts_json;
 mod plates;
 mod problem;
 mod request_id;
@@ -33,6 +35,7 @@ mod room;
 mod scan;
 mod score;
 mod showcase;
+mod stream;
 mod token;
 mod totp;
 
@@ -114,6 +117,8 @@ operations!(
     plates::revoke_badge,
     orders::place,
     orders::list,
+    // Before the one order: its path would be an id otherwise.
+    beside::similar,
     orders::one,
     orders::events,
     orders::decision,
@@ -131,6 +136,17 @@ operations!(
     orders::cancel,
     orders::escalate,
     orders::urge,
+    orders::merge,
+    orders::extend,
+    orders::revisit,
+    orders::whistle,
+    orders::correct,
+    beside::corrections,
+    beside::inspect,
+    beside::departments,
+    beside::check_in,
+    beside::conclude,
+    beside::rate_whistle,
     showcase::show,
     showcase::list,
     showcase::pending,
@@ -140,6 +156,7 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    stream::listen,
     score::rules,
     score::why,
     score::reverse,

@@ -3,7 +3,6 @@
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Action, Role};
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::order::{DueKind, Status};
 use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, audit, due, inbox, people, transact};
@@ -31,8 +30,9 @@ impl App {
     /// [`AppError::NotFound`] when it is not there for the caller.
     pub async fn order(&self, caller: &Caller, id: Uuid) -> Result<OrderSeen, AppError> {
         let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
-        let surname = self.volunteer_surname(caller, &whole.stored.order).await?;
+        let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
+        let whole = whole.ok_or(AppError::NotFound)?;
+        let surname = self.surname_of(caller, &whole.stored.order, whole.engaged.as_ref()).await?;
         let (seen, view) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
         if view.log_contact && seen.contact.is_some() {
             self.note_read(caller, "contact_read", id, seen.order.placed.requester).await;
@@ -127,7 +127,8 @@ impl App {
     /// [`AppError::TooMany`] above the limit; [`AppError::Gone`] when the person was erased.
     pub async fn reveal_contact(&self, caller: &Caller, id: Uuid, reason: &str) -> Result<Contact, AppError> {
         let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, id).await?.ok_or(AppError::NotFound)?;
+        let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
+        let whole = whole.ok_or(AppError::NotFound)?;
         let order = &whole.stored.order;
         let view = access::view(&caller.actor, order).ok_or(AppError::NotFound)?;
         if !view.reveal {
@@ -176,27 +177,12 @@ impl App {
 }
 
 fn board_item(seen: OrderSeen, dead: Option<String>, now: chrono::DateTime<chrono::Utc>) -> BoardItem {
-    let due = seen.order.next_due();
-    let past = |at: chrono::DateTime<chrono::Utc>| at <= now;
-    let overdue_told = due.is_some_and(|due| due.kind == DueKind::CompleteOverdue && due.wake_at.is_none());
-    let waits = seen.order.status() == Status::Placed;
-    let late = match due {
-        Some(due) if due.kind == DueKind::Dispatch && waits => deadline_passed(&seen, now),
-        Some(due) => due.wake_at.is_some_and(past) || overdue_told,
-        None => false,
-    };
+    let late = seen.order.is_late(now);
     let stuck = match &seen.order.state {
         xingfuma_domain::order::State::Placed { stuck, .. } => stuck.clone(),
         _ => None,
     };
     BoardItem { late, stuck: dead.map(|dead| format!("处理失败：{dead}")).or(stuck), seen }
-}
-
-fn deadline_passed(seen: &OrderSeen, now: chrono::DateTime<chrono::Utc>) -> bool {
-    match seen.order.state {
-        xingfuma_domain::order::State::Placed { dispatch_by, .. } => dispatch_by <= now,
-        _ => false,
-    }
 }
 
 impl App {

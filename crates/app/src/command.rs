@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
-use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Record, Refusal, decide, moves};
-use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, on_completed, on_rated};
+use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Outcome, Record, Refusal, decide, moves};
+use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_completed, on_rated};
 use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::ledger::{self, Booking};
-use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder, WholeOrder};
+use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, people, writing};
+use xingfuma_store::{StoreError, joining, people, writing};
 
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
 use crate::text::KnownWords;
@@ -148,6 +148,71 @@ pub enum Request {
     },
     /// 催单
     Urge,
+    /// It is the same as another order, and follows that one.
+    Merge {
+        /// The order that leads.
+        into: Uuid,
+    },
+    /// More time, once.
+    Extend {
+        /// Why.
+        reason: String,
+    },
+    /// 回访
+    Revisit {
+        /// What it came to.
+        outcome: Outcome,
+        /// In words; required where it is not solved.
+        note: Option<String>,
+    },
+    /// 吹哨
+    Whistle {
+        /// The departments.
+        departments: Vec<Uuid>,
+        /// What is needed of them.
+        demand: String,
+    },
+    /// 报到
+    CheckIn {
+        /// The call.
+        whistle: Uuid,
+    },
+    /// A department's result.
+    Conclude {
+        /// The call.
+        whistle: Uuid,
+        /// What was done.
+        result: String,
+    },
+    /// The rating of a department's result.
+    RateWhistle {
+        /// The call.
+        whistle: Uuid,
+        /// 1 to 5.
+        stars: i64,
+        /// Free words.
+        comment: Option<String>,
+    },
+    /// 限期整改
+    Correct {
+        /// Who is to put it right.
+        addressee: String,
+        /// What is to be put right.
+        demand: String,
+        /// Within how many working days.
+        term_days: i64,
+    },
+    /// 复查
+    Inspect {
+        /// The notice.
+        correction: Uuid,
+        /// It is put right.
+        passed: bool,
+        /// What was found.
+        findings: String,
+        /// A new term in working days, where it is not.
+        term_days: Option<i64>,
+    },
 }
 
 impl Request {
@@ -167,6 +232,15 @@ impl Request {
             Request::Cancel { .. } => Verb::Cancel,
             Request::Escalate { .. } => Verb::Escalate,
             Request::Urge => Verb::Urge,
+            Request::Merge { .. } => Verb::Merge,
+            Request::Extend { .. } => Verb::Extend,
+            Request::Revisit { .. } => Verb::Revisit,
+            Request::Whistle { .. } => Verb::Whistle,
+            Request::CheckIn { .. } => Verb::CheckIn,
+            Request::Conclude { .. } => Verb::Conclude,
+            Request::RateWhistle { .. } => Verb::RateWhistle,
+            Request::Correct { .. } => Verb::Correct,
+            Request::Inspect { .. } => Verb::Inspect,
         }
     }
 
@@ -225,7 +299,7 @@ impl App {
     /// In the order of the module's introduction.
     pub async fn command(&self, ask: Ask, request: Request) -> Result<Reply, AppError> {
         for _ in 0..TRIES {
-            let whole = self.load_whole(&ask.caller.actor, ask.order).await?;
+            let whole = self.load_whole(&ask.caller.actor, ask.order, request.verb()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
                 return Err(AppError::Forbidden);
@@ -254,8 +328,16 @@ impl App {
         Err(AppError::Conflict("busy"))
     }
 
-    async fn load_whole(&self, actor: &Actor, order: Uuid) -> Result<WholeOrder, AppError> {
-        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order).await?;
+    async fn load_whole(
+        &self,
+        actor: &Actor,
+        order: Uuid,
+        verb: moves::Verb,
+    ) -> Result<WholeOrder, AppError> {
+        // Points that have a cap come of these; what is left of it is read along.
+        let earns = matches!(verb, moves::Verb::Complete | moves::Verb::Rate);
+        let month = earns.then(|| month_of(self.clock.now()));
+        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order, month).await?;
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
     }
 
@@ -324,6 +406,7 @@ impl App {
             Request::Cancel { reason } => crate::serve::prepare_cancel(reason.as_deref(), known),
             Request::Escalate { reason } => crate::serve::prepare_escalate(reason, known),
             Request::Urge => Ok(Command::Urge),
+            beside => self.prepare_beside(caller, order, beside, known).await,
         }
     }
 
@@ -337,7 +420,8 @@ impl App {
     ) -> Result<Reply, AppError> {
         let mut change = self.change(&whole.stored, by, events).await?;
         change.decision = self.decision_by_hand(&change, by, command);
-        let surname = self.volunteer_surname(&ask.caller, &change.after.order).await?;
+        change.used_in_month = used_in_month(&change, whole.engaged.as_ref());
+        let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
         let mut records = std::mem::take(&mut whole.records);
         records.extend(change.records.iter().cloned());
         let after = WholeOrder { stored: change.after.clone(), records, ..whole };
@@ -372,15 +456,20 @@ impl App {
         }
     }
 
-    /// The surname of the volunteer who promised, for those who see the order.
-    pub(crate) async fn volunteer_surname(
+    /// The surname of the volunteer who has the order, for those who see it: it was read along if he accepted it, and is
+    /// looked up if he is only named.
+    pub(crate) async fn surname_of(
         &self,
         caller: &Caller,
         order: &Order,
+        engaged: Option<&Engaged>,
     ) -> Result<Option<String>, AppError> {
         let Some(volunteer) = order.assignment().and_then(|held| held.volunteer) else { return Ok(None) };
         if volunteer == caller.actor.person {
             return Ok(Some(caller.surname.clone()));
+        }
+        if let Some(engaged) = engaged.filter(|engaged| engaged.person == volunteer) {
+            return Ok(Some(engaged.surname.clone()));
         }
         let person = people::find(self.store.pool(), self.settings.county, volunteer).await?;
         Ok(person.map(|person| person.surname))
@@ -413,6 +502,7 @@ impl App {
             answered,
             at_most,
             scoring,
+            used_in_month: None,
             answer: None,
             disclosure: None,
         })
@@ -427,6 +517,8 @@ impl App {
         let mut bookings = Vec::new();
         for record in records {
             match &record.event {
+                // The work was done, and scored, for the order that this one followed.
+                Event::Completed { .. } | Event::Rated { .. } if after.merged_into.is_some() => {}
                 Event::Completed { .. } | Event::Rated { .. } => {
                     bookings.extend(self.awards(after, record).await?)
                 }
@@ -456,7 +548,7 @@ impl App {
             _ => ledger::scored(self.store.pool(), order.id).await?,
         };
         let awards = match &record.event {
-            Event::Rated { rating } => on_rated(
+            Event::Rated { rating, .. } => on_rated(
                 &self.rules,
                 &RatedFacts {
                     order_id: order.id,
@@ -499,9 +591,18 @@ impl App {
 
     /// Writes a change, and tells the queue if the order waits now.
     pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
-        let after = change.after.order.clone();
-        writing::write(&self.store, change).await?;
-        self.committed(&after);
+        let mut changes = self.companions(&change).await?;
+        let afters: Vec<Order> =
+            std::iter::once(&change).chain(&changes).map(|change| change.after.order.clone()).collect();
+        if changes.is_empty() {
+            writing::write(&self.store, change).await?;
+        } else {
+            changes.push(change);
+            joining::write_all(&self.store, changes).await?;
+        }
+        for after in &afters {
+            self.committed(after);
+        }
         Ok(())
     }
 
@@ -509,6 +610,7 @@ impl App {
     pub(crate) fn committed(&self, after: &Order) {
         self.metrics.count_event(after.status().as_str());
         self.hint(after);
+        self.announce(after);
     }
 
     /// Writes plain changes of different orders in one commit, and the others each by itself. Answers which were written:
@@ -562,4 +664,14 @@ impl App {
         change.decision = decision;
         Ok(Some(change))
     }
+}
+
+/// What a change's one award finds used up of its rule's month, if that was read along with the order.
+fn used_in_month(change: &Change, engaged: Option<&Engaged>) -> Option<i64> {
+    let [Booking::Award { award, .. }] = change.scoring.as_slice() else { return None };
+    let of_it =
+        |engaged: &&Engaged| engaged.person == award.person && engaged.month == Some(award.inputs.month);
+    let read = engaged.filter(of_it)?;
+    let used = read.used.iter().find(|(code, _)| *code == award.rule_code);
+    Some(used.map_or(0, |(_, points)| *points))
 }

@@ -102,7 +102,8 @@ impl App {
         render: RenderPost,
     ) -> Result<Reply, AppError> {
         let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
+        let whole =
+            orders::find_whole(self.store.pool(), &scope, order, None).await?.ok_or(AppError::NotFound)?;
         let order = &whole.stored.order;
         let (resident, volunteer) =
             (wears(&caller.actor, order, Hat::Requester), wears(&caller.actor, order, Hat::Worker));
@@ -275,7 +276,7 @@ impl App {
 
     async fn known_words_of_post(&self, caller: &Caller, post: &PostRow) -> Result<KnownWords, AppError> {
         let scope = Scope::County(self.settings.county);
-        let whole = orders::find_whole(self.store.pool(), &scope, post.order_id).await?;
+        let whole = orders::find_whole(self.store.pool(), &scope, post.order_id, None).await?;
         self.known_words(caller, &whole.ok_or(AppError::NotFound)?)
     }
 

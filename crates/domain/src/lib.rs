@@ -20,3 +20,4 @@ pub mod order;
 pub mod phone;
 pub mod scoring;
 pub mod sign;
+pub mod similar;

@@ -17,6 +17,7 @@ pub mod due;
 pub mod duty;
 pub mod idempotency;
 pub mod inbox;
+pub mod joining;
 mod lanes;
 pub mod ledger;
 pub mod migrations;
@@ -30,8 +31,10 @@ pub mod scope;
 pub mod seed;
 pub mod sessions;
 pub mod signs;
+pub mod similar;
 mod sql;
 pub mod totp;
+pub mod whistles;
 pub mod writing;
 
 pub use connection::{Pool, Store, StoreOptions, transact};

@@ -33,6 +33,10 @@ impl MigratorTrait for Migrator {
             Box::new(Chain),
             Box::new(Step { name: "m0005_claims", text: include_str!("../schema/0005_claims.sql") }),
             Box::new(Step { name: "m0006_lists", text: include_str!("../schema/0006_lists.sql") }),
+            Box::new(Step {
+                name: "m0007_one_statement",
+                text: include_str!("../schema/0007_one_statement.sql"),
+            }),
             Box::new(Step { name: "m0010_consent", text: include_str!("../schema/0010_consent.sql") }),
             Box::new(Step { name: "m0011_audit_seal", text: include_str!("../schema/0011_audit_seal.sql") }),
             Box::new(Step { name: "m0012_totp", text: include_str!("../schema/0012_totp.sql") }),
@@ -43,6 +47,10 @@ impl MigratorTrait for Migrator {
             Box::new(Step {
                 name: "m0014_post_checks",
                 text: include_str!("../schema/0014_post_checks.sql"),
+            }),
+            Box::new(Step {
+                name: "m0020_departments",
+                text: include_str!("../schema/0020_departments.sql"),
             }),
         ]
     }

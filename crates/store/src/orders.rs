@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
+use xingfuma_domain::scoring::YearMonth;
 
 use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
@@ -58,6 +59,8 @@ pub struct Notification {
     pub topic: &'static str,
     /// Facts for the text, as JSON without personal data.
     pub data: String,
+    /// The order that it is about for them, where that is another one: theirs follows the one that changed.
+    pub about: Option<Uuid>,
 }
 
 /// All that one command changes, written in one transaction ([`crate::writing`], [`crate::placing`]).
@@ -79,6 +82,8 @@ pub struct Change {
     pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
+    /// Points of the one award's rule that its month had used up when the order was read, if that is known.
+    pub used_in_month: Option<i64>,
     /// The answer to keep under the caller's key.
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
@@ -89,17 +94,27 @@ impl Change {
     /// Nothing hangs on it but the order's own rows, its decision, its messages and the histories: it can be written
     /// together with others ([`crate::writing::write_all`]).
     pub fn is_plain(&self) -> bool {
-        let accepted = |record: &Record| matches!(record.event, Event::Accepted { .. });
+        // A promise and a call have rows of their own; the others may change orders that follow or lead.
+        let more = |record: &Record| {
+            matches!(
+                record.event,
+                Event::Accepted { .. }
+                    | Event::Whistled { .. }
+                    | Event::Merged { .. }
+                    | Event::Completed { .. }
+                    | Event::Cancelled { .. }
+            )
+        };
         self.at_most.is_none()
             && self.scoring.is_empty()
             && self.answer.is_none()
             && self.disclosure.is_none()
-            && !self.records.iter().any(accepted)
+            && !self.records.iter().any(more)
     }
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+pub(crate) struct Row {
     number: i64,
     snapshot: String,
     description: String,
@@ -123,7 +138,7 @@ impl TryFrom<Row> for StoredOrder {
     }
 }
 
-const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
+pub(crate) const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
 
 /// One order, if the scope reaches it.
 ///
@@ -170,9 +185,24 @@ pub struct WholeOrder {
     pub requester_key: Option<Vec<u8>>,
     /// The requester's name and phone, sealed under that key.
     pub requester_private: Option<Vec<u8>>,
+    /// Whoever accepted it last.
+    pub engaged: Option<Engaged>,
 }
 
-/// One order with its events, if the scope reaches it.
+/// Whoever accepted an order last.
+#[derive(Clone, Debug)]
+pub struct Engaged {
+    /// The volunteer.
+    pub person: Uuid,
+    /// The name by which the others know him.
+    pub surname: String,
+    /// The month that was asked for.
+    pub month: Option<YearMonth>,
+    /// Points of rules with a cap that were used up in it, by the rule's code.
+    pub used: Vec<(String, i64)>,
+}
+
+/// One order with its events, if the scope reaches it; with `month`, also what the volunteer has used of his caps in it.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
@@ -180,6 +210,7 @@ pub async fn find_whole(
     conn: &impl ConnectionTrait,
     scope: &Scope,
     id: Uuid,
+    month: Option<YearMonth>,
 ) -> Result<Option<WholeOrder>, StoreError> {
     #[derive(FromQueryResult)]
     struct WholeRow {
@@ -192,13 +223,29 @@ pub async fn find_whole(
         requester_key: Option<Vec<u8>>,
         requester_private: Option<Vec<u8>>,
         records: Option<String>,
+        engaged: Option<Uuid>,
+        surname: Option<String>,
+        used: Option<String>,
     }
     let mut values = vec![id.into()];
     let condition = scope.condition(&mut values);
+    let used = match month {
+        Some(month) => {
+            values.push(month.to_string().into());
+            format!(
+                "(SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
+                 WHERE c.person_id = v.id AND c.month = ${})",
+                values.len()
+            )
+        }
+        None => "CAST(NULL AS text)".to_owned(),
+    };
     let text = format!(
         "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
-         FROM order_event e WHERE e.order_id = o.id) AS records \
-         FROM orders o LEFT JOIN person p ON p.id = o.requester_id WHERE o.id = $1 AND {condition}"
+         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {used} AS used \
+         FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
+         (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
+         WHERE o.id = $1 AND {condition}"
     );
     let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
     let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
@@ -211,8 +258,21 @@ pub async fn find_whole(
         wished_from: row.wished_from,
         wished_to: row.wished_to,
     };
+    let engaged = row.engaged.zip(row.surname).map(|(person, surname)| Engaged {
+        person,
+        surname,
+        month,
+        used: row.used.as_deref().map(pairs).unwrap_or_default(),
+    });
     let (requester_key, requester_private) = (row.requester_key, row.requester_private);
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private }))
+    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private, engaged }))
+}
+
+/// `609=3;610=5`, as the statement puts it together.
+fn pairs(text: &str) -> Vec<(String, i64)> {
+    let pair =
+        |text: &str| text.rsplit_once('=').and_then(|(code, n)| Some((code.to_owned(), n.parse().ok()?)));
+    text.split(';').filter_map(pair).collect()
 }
 
 /// The events of an order, oldest first.
@@ -332,6 +392,15 @@ fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     if matches!(part, Part::All | Part::Area) {
         for area in areas {
             branches.push(format!("orders o WHERE {}", subtree_condition(*area, values)));
+        }
+    }
+    if let (Scope::Actor { departments, .. }, Part::All | Part::Team) = (scope, part) {
+        for department in departments {
+            values.push((*department).into());
+            branches.push(format!(
+                "whistle w JOIN orders o ON o.id = w.order_id WHERE w.department_id = ${}",
+                values.len()
+            ));
         }
     }
     branches

@@ -1,6 +1,6 @@
 //! The few words that every query here shares.
 
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
 
 use crate::StoreError;
 
@@ -101,12 +101,47 @@ pub(crate) struct Together {
     text: String,
     values: Vec<Value>,
     parts: usize,
+    insists: Vec<&'static str>,
 }
 
 impl Together {
     /// Begins with the guard.
     pub(crate) fn guarded_by(update: &str, values: Vec<Value>) -> Together {
-        Together { text: format!("WITH guard AS ({update} RETURNING 1)"), values, parts: 0 }
+        Together {
+            text: format!("WITH guard AS ({update} RETURNING 1)"),
+            values,
+            parts: 0,
+            insists: Vec::new(),
+        }
+    }
+
+    /// As [`Together::insert`], under a name by which what the tail returns can be asked for.
+    pub(crate) fn named(&mut self, name: &str, rows: Rows, into: &str, tail: &str) {
+        use std::fmt::Write as _;
+        let given = self.given(rows);
+        let _ = write!(
+            self.text,
+            ", {name} AS (INSERT INTO {into} SELECT given.* FROM (VALUES {given}) AS given, guard {tail})"
+        );
+    }
+
+    /// As [`Together::insert`], of `selected` columns of the rows, which are called by `names`, joined with another part.
+    pub(crate) fn joined(&mut self, rows: Rows, into: &str, names: &str, selected: &str, join: &str) {
+        let given = self.given(rows);
+        self.part(&format!(
+            "INSERT INTO {into} SELECT {selected} FROM (VALUES {given}) AS given {names} CROSS JOIN guard {join}"
+        ));
+    }
+
+    /// Fails the statement as a whole ([`was_not_so`]) if the guard finds its row and this does not hold.
+    pub(crate) fn insist(&mut self, holds: &'static str) {
+        self.insists.push(holds);
+    }
+
+    fn given(&mut self, rows: Rows) -> String {
+        let given = typed_placeholders(&rows.values, rows.columns, self.values.len());
+        self.values.extend(rows.values);
+        given
     }
 
     /// `INSERT INTO {into}` these rows `{tail}`.
@@ -114,9 +149,7 @@ impl Together {
         if rows.is_empty() {
             return;
         }
-        let first = self.values.len();
-        let given = typed_placeholders(&rows.values, rows.columns, first);
-        self.values.extend(rows.values);
+        let given = self.given(rows);
         self.part(&format!("INSERT INTO {into} SELECT given.* FROM (VALUES {given}) AS given, guard {tail}"));
     }
 
@@ -139,10 +172,24 @@ impl Together {
         struct Guard {
             touched: i64,
         }
-        let text = format!("{} SELECT count(*) AS touched FROM guard", self.text);
+        let mut text = format!("{} SELECT (SELECT count(*) FROM guard) AS touched", self.text);
+        for holds in &self.insists {
+            text.push_str(&format!(", insist((SELECT count(*) FROM guard) = 0 OR {holds})"));
+        }
         let guard: Option<Guard> = one(conn, &text, self.values).await?;
         Ok(guard.is_some_and(|guard| guard.touched == 1))
     }
+}
+
+/// Whether a statement failed because something that it insisted on does not hold.
+pub(crate) fn was_not_so(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error else { return false };
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.as_deref() == Some("XF001")
 }
 
 /// As [`placeholders`], counting on from `first` and with a type at each: rows of a `SELECT` have none of their own.

@@ -4,15 +4,19 @@
 //! as one data-modifying `WITH`, which is a transaction by itself and costs one round trip; SQLite has no such
 //! statement and no round trips, and gets them one after another. A crash leaves all of it or nothing.
 //!
-//! Points are different: what an award comes to depends on what is left of a cap, so the ledger's statements follow in
-//! the same transaction.
+//! Points are different: what they come to can depend on what is booked meanwhile. An award whose cap was read with the
+//! order goes along in the one statement, which insists that the cap still stands there; when it does not, and for all
+//! other points, the ledger's statements follow in the same transaction.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use xingfuma_domain::order::{Event, State};
 
+use crate::ledger::{Booking, within};
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
-use crate::{Store, StoreError, audit, due, duty, idempotency, ledger, moving, transact, unreadable};
+use crate::{
+    Store, StoreError, audit, due, duty, idempotency, ledger, moving, transact, unreadable, whistles,
+};
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
 ///
@@ -20,9 +24,14 @@ use crate::{Store, StoreError, audit, due, duty, idempotency, ledger, moving, tr
 /// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken,
 /// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
-    if store.is_postgres() && change.scoring.is_empty() {
-        // One statement is a transaction; the pool's connections are never inside another one.
-        return update(store.pool(), &change).await;
+    // One statement is a transaction; the pool's connections are never inside another one.
+    if store.is_postgres()
+        && let Some(together) = all_in_one(&change)?
+    {
+        match run_together(store.pool(), &change, together).await {
+            Err(error) if sql::was_not_so(&error) => {}
+            done => return done,
+        }
     }
     transact(store, move |conn| Box::pin(async move { update(conn, &change).await })).await
 }
@@ -65,7 +74,7 @@ pub async fn write_all(store: &Store, changes: Vec<Change>) -> Result<Vec<bool>,
 /// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
     match conn.get_database_backend() {
-        DatabaseBackend::Postgres => update_together(conn, change).await?,
+        DatabaseBackend::Postgres => run_together(conn, change, together(change)?).await?,
         _ => update_one_by_one(conn, change).await?,
     }
     for booking in &change.scoring {
@@ -74,7 +83,18 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     Ok(())
 }
 
-async fn update_together(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+/// The change as one statement, with its points if they can go along.
+fn all_in_one(change: &Change) -> Result<Option<Together>, StoreError> {
+    let mut together = together(change)?;
+    let goes_along = match (change.scoring.as_slice(), change.used_in_month) {
+        ([], _) => true,
+        ([Booking::Award { id, award }], Some(used)) => within::add(&mut together, *id, award, used)?,
+        _ => false,
+    };
+    Ok(goes_along.then_some(together))
+}
+
+fn together(change: &Change) -> Result<Together, StoreError> {
     let (mut text, mut values) = guard(change)?;
     if let Some((taker, at_most)) = change.at_most {
         text.push_str(" AND NOT would_hold_too_many($7, $5, $8)");
@@ -89,6 +109,14 @@ async fn update_together(conn: &impl ConnectionTrait, change: &Change) -> Result
     if due::Next::of(&change.after.order).is_none() {
         together.delete("due", "order_id", change.after.order.id.into());
     }
+    Ok(together)
+}
+
+async fn run_together(
+    conn: &impl ConnectionTrait,
+    change: &Change,
+    together: Together,
+) -> Result<(), StoreError> {
     match together.run(conn).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(why_not(conn, change).await?),
@@ -167,6 +195,7 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
         decision(change),
         engagement(change),
         notifications([change]),
+        whistles::rows(change),
         Part {
             rows: duty::answers(change.after.order.county(), &change.answered),
             into: duty::ANSWERS,
@@ -245,7 +274,7 @@ pub(crate) fn notifications<'a>(changes: impl IntoIterator<Item = &'a Change>) -
         let order = &change.after.order;
         for told in &change.notifications {
             rows.push([
-                order.id.into(),
+                told.about.unwrap_or(order.id).into(),
                 order.version.into(),
                 told.audience.clone().into(),
                 order.county().to_string().into(),

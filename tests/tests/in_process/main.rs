@@ -2,10 +2,13 @@
 //! and a worker and a sweep that run when the test says so.
 
 mod abandoned;
+mod clocks;
+mod load;
 mod post_checks;
 mod sequences;
 mod small_county;
 mod time_outs;
+mod together;
 
 /// Makes a test of each function for each database; a function gets a [`small_county::SmallCounty`] of its own.
 macro_rules! on_both_databases {

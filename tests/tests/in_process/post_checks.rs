@@ -50,6 +50,7 @@ async fn a_moderator_sees_what_was_hidden_and_what_wechat_said(county: SmallCoun
 
     // WeChat is gone: a person looks, and nobody waits for it.
     county.sandbox().allow_address(false);
+    county.sandbox().revoke_tokens();
     let post = show(&county, &resident, order, "谢谢").await.expect("shown");
     assert_eq!(post.checked.as_deref(), Some("review"));
 }

@@ -23,6 +23,7 @@ mod reading;
 pub mod roots;
 pub(crate) mod sealing;
 pub mod verify;
+pub(crate) mod within;
 
 pub use passbook::{Balances, PassbookRow, balances, passbook};
 pub use post::Booked;

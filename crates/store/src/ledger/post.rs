@@ -36,8 +36,8 @@ struct AccountRow {
 }
 
 /// One leg that belongs to somebody, with what it adds to its chain.
-struct Owned<'a> {
-    leg: &'a Leg,
+pub(super) struct Owned<'a> {
+    pub(super) leg: &'a Leg,
     owner: Uuid,
     leaf: Hash,
 }
@@ -47,64 +47,94 @@ pub(crate) fn entry_id(transaction: Uuid, n: u16) -> Uuid {
     Uuid::from_u128(transaction.as_u128() ^ u128::from(n))
 }
 
+/// What a posting is made into before it is written: its texts, and the digest that its links rest on.
+pub(super) struct Prepared {
+    id: Uuid,
+    /// The county's code.
+    pub(super) county: String,
+    inputs: String,
+    digest: Hash,
+}
+
+impl Prepared {
+    pub(super) fn new(id: Uuid, posting: &Posting) -> Result<Prepared, StoreError> {
+        if posting.legs.iter().all(|leg| leg.account.owner.is_none()) {
+            // No chain would cover it.
+            return Err(unreadable("a posting that moves nobody's points"));
+        }
+        let county = posting.area.county().to_string();
+        let inputs = serde_json::to_string(&posting.inputs).map_err(unreadable)?;
+        let mut prepared = Prepared { id, county, inputs, digest: Hash::default() };
+        prepared.digest = digest(id, posting, &prepared.county, &prepared.inputs, &prepared.entries(posting));
+        Ok(prepared)
+    }
+
+    /// The entries, in the order of their ids.
+    pub(super) fn entries(&self, posting: &Posting) -> Vec<EntryContent<'_>> {
+        entries(self.id, posting, &self.county)
+    }
+
+    /// The legs that belong to somebody. Accounts come in one order, so that two postings never wait for each other in a
+    /// circle.
+    pub(super) fn owned<'p>(&self, posting: &'p Posting) -> Vec<Owned<'p>> {
+        let leaf = |n: u16| chain::leaf(&self.digest, entry_id(self.id, n));
+        let owned = |(n, leg): (u16, &'p Leg)| Some(Owned { leg, owner: leg.account.owner?, leaf: leaf(n) });
+        let mut all: Vec<Owned<'p>> = (1u16..).zip(&posting.legs).filter_map(owned).collect();
+        all.sort_by_key(|owned| (owned.owner, owned.leg.account.kind, owned.leg.account.purse));
+        all
+    }
+
+    /// The transaction's row.
+    pub(super) fn transaction_values(&self, posting: &Posting) -> [Value; 12] {
+        [
+            self.id.into(),
+            self.county.as_str().into(),
+            posting.cause.kind.to_string().into(),
+            posting.cause.source_type.as_str().into(),
+            posting.cause.source_id.into(),
+            posting.rule_code.clone().into(),
+            posting.rule_version.into(),
+            self.inputs.as_str().into(),
+            posting.area.to_string().into(),
+            posting.decided_by.into(),
+            posting.reverses.into(),
+            posting.at.into(),
+        ]
+    }
+}
+
 /// Appends a posting, unless its cause is booked already or what it answers was answered already.
 pub(super) async fn post(
     conn: &impl ConnectionTrait,
     id: Uuid,
     posting: &Posting,
 ) -> Result<Booked, StoreError> {
-    let county = posting.area.county().to_string();
-    let inputs = serde_json::to_string(&posting.inputs).map_err(unreadable)?;
-    if !insert_transaction(conn, id, posting, &county, &inputs).await? {
+    let prepared = Prepared::new(id, posting)?;
+    let mut transaction = Rows::new(12);
+    transaction.push(prepared.transaction_values(posting));
+    if transaction.insert(conn, INTO_TRANSACTION, "ON CONFLICT DO NOTHING").await? != 1 {
         return Ok(Booked::Known);
     }
-    let entries = entries(id, posting, &county);
-    let digest = digest(id, posting, &county, &inputs, &entries);
-    // Accounts in one order, so that two postings never wait for each other in a circle.
-    let mut owned: Vec<Owned<'_>> = posting
-        .legs
-        .iter()
-        .zip(&entries)
-        .filter_map(|(leg, entry)| {
-            leg.account.owner.map(|owner| Owned { leg, owner, leaf: chain::leaf(&digest, entry.id) })
-        })
-        .collect();
-    owned.sort_by_key(|owned| (owned.owner, owned.leg.account.kind, owned.leg.account.purse));
-    if owned.is_empty() {
-        // No chain would cover it.
-        return Err(unreadable("a posting that moves nobody's points"));
-    }
-    let moved = move_accounts(conn, &county, &owned).await?;
+    let moved = move_accounts(conn, &prepared.county, &prepared.owned(posting)).await?;
     check_cover(posting, &moved)?;
-    insert_entries(conn, id, &entries, &moved).await?;
+    insert_entries(conn, id, &prepared.entries(posting), &moved).await?;
     Ok(Booked::New)
 }
 
-async fn insert_transaction(
-    conn: &impl ConnectionTrait,
-    id: Uuid,
-    posting: &Posting,
-    county: &str,
-    inputs: &str,
-) -> Result<bool, StoreError> {
-    let mut rows = Rows::new(12);
-    rows.push([
-        id.into(),
-        county.into(),
-        posting.cause.kind.to_string().into(),
-        posting.cause.source_type.as_str().into(),
-        posting.cause.source_id.into(),
-        posting.rule_code.clone().into(),
-        posting.rule_version.into(),
-        inputs.into(),
-        posting.area.to_string().into(),
-        posting.decided_by.into(),
-        posting.reverses.into(),
-        posting.at.into(),
-    ]);
-    let into = "score_transaction (id, county, cause, source_type, source_id, rule_code, rule_version, inputs, \
-                area_code, decided_by, reverses, at)";
-    Ok(rows.insert(conn, into, "ON CONFLICT DO NOTHING").await? == 1)
+/// A transaction's columns, as [`Prepared::transaction_values`] fills them.
+pub(super) const INTO_TRANSACTION: &str = "score_transaction (id, county, cause, source_type, source_id, rule_code, \
+    rule_version, inputs, area_code, decided_by, reverses, at)";
+/// An entry's columns.
+pub(super) const INTO_ENTRY: &str =
+    "score_entry (id, transaction_id, county, kind, purse, owner_id, points, seq, hash)";
+/// How an account's row moves on, its chain included.
+pub(super) const LENGTHEN: &str = "ON CONFLICT (county, owner_id, kind, purse) DO UPDATE SET \
+    balance = score_account.balance + excluded.balance, seq = score_account.seq + 1, \
+    head = sha256(score_account.head || int8send(score_account.seq + 1) || excluded.head)";
+
+/// The link that a leg is where its account's chain begins with it.
+pub(super) fn first_link(owned: &Owned<'_>) -> Chain {
+    Chain::default().next(&owned.leaf)
 }
 
 /// The entries of a posting, in the order of their ids.
@@ -162,13 +192,10 @@ async fn move_in_one_statement(
 ) -> Result<Vec<AccountRow>, StoreError> {
     let mut rows = Rows::new(7);
     for owned in owned {
-        rows.push(account_values(county, owned, owned.leg.points, &Chain::default().next(&owned.leaf)));
+        rows.push(account_values(county, owned, owned.leg.points, &first_link(owned)));
     }
-    let tail = "ON CONFLICT (county, owner_id, kind, purse) DO UPDATE SET \
-                balance = score_account.balance + excluded.balance, seq = score_account.seq + 1, \
-                head = sha256(score_account.head || int8send(score_account.seq + 1) || excluded.head) \
-                RETURNING owner_id, kind, purse, balance, seq, head";
-    let moved = rows.insert_returning(conn, INTO_ACCOUNT, tail).await;
+    let tail = format!("{LENGTHEN} RETURNING owner_id, kind, purse, balance, seq, head");
+    let moved = rows.insert_returning(conn, INTO_ACCOUNT, &tail).await;
     moved.map_err(|error| match &error {
         StoreError::Database(cause) if cause.to_string().contains("out of range") => StoreError::Overflow,
         _ => error,
@@ -221,9 +248,9 @@ async fn read_then_move(
     Ok(after)
 }
 
-const INTO_ACCOUNT: &str = "score_account (county, owner_id, kind, purse, balance, seq, head)";
+pub(super) const INTO_ACCOUNT: &str = "score_account (county, owner_id, kind, purse, balance, seq, head)";
 
-fn account_values(county: &str, owned: &Owned<'_>, balance: i64, chain: &Chain) -> [Value; 7] {
+pub(super) fn account_values(county: &str, owned: &Owned<'_>, balance: i64, chain: &Chain) -> [Value; 7] {
     [
         county.into(),
         owned.owner.into(),
@@ -279,7 +306,6 @@ async fn insert_entries(
             place.map(|row| row.head.clone()).into(),
         ]);
     }
-    let into = "score_entry (id, transaction_id, county, kind, purse, owner_id, points, seq, hash)";
-    rows.insert(conn, into, "").await?;
+    rows.insert(conn, INTO_ENTRY, "").await?;
     Ok(())
 }
