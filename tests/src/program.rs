@@ -46,7 +46,8 @@ fn binary() -> PathBuf {
 }
 
 /// The program with its arguments and nothing of the tester's own configuration.
-fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
+#[must_use]
+pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = Command::new("setpriv");
     dying_with_its_parent(&mut command).arg(binary()).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -284,6 +285,13 @@ impl Demo {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Runs `xingfuma score …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn score(&self, words: &[&str]) -> Told {
+        let data = self.home.path().join("data").display().to_string();
+        run(&[&["score"], words, &["--data-dir", &data]].concat(), &[])
+    }
+
     /// Runs `xingfuma audit …` on its ledger, while it goes on.
     #[must_use]
     pub fn audit(&self, words: &[&str]) -> Told {
@@ -320,7 +328,12 @@ pub struct Told {
     pub complained: String,
 }
 
-fn run(words: &[&str], settings: &[(String, String)]) -> Told {
+/// Runs a command of the program to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn run(words: &[&str], settings: &[(String, String)]) -> Told {
     let output = command(words, settings).output().expect("the program runs");
     Told {
         success: output.status.success(),
@@ -476,6 +489,12 @@ impl Fleet {
     #[must_use]
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Runs `xingfuma score …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn score(&self, words: &[&str]) -> Told {
+        run(&[&["score"], words].concat(), &self.settings)
     }
 
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).

@@ -5,6 +5,7 @@
 //! read the difference before it is committed. The table is the same on both databases.
 
 use std::{
+    cell::{Cell, OnceCell},
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -22,6 +23,8 @@ use xingfuma_tests::{
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
 /// The id of the grant that makes a resident a volunteer.
 const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
+/// The month of the notice.
+const NOTICE: &str = "2025-11";
 /// An id that nothing has.
 const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -128,6 +131,14 @@ enum Target {
     Ward,
     /// The village's call to the department, which has answered it so far.
     Whistle(Answered),
+    /// The requester's objection to a line of the notice, which is somebody else's.
+    Objection,
+    /// The shop of the village; the teammate keeps it.
+    Shop,
+    /// Its goods.
+    Goods,
+    /// What the worker has reserved there.
+    Redemption,
 }
 
 /// How far a department has come with a call.
@@ -152,8 +163,8 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
-        Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, SignReport, Staff, Team,
-        Volunteer, Ward, Whistle,
+        Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
+        Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -266,6 +277,46 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
         "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
         "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
+        "GET /api/v1/leaderboards"
+        | "GET /api/v1/score/periods"
+        | "GET /api/v1/score/notices"
+        | "GET /api/v1/score/notices/{month}/lines"
+        | "GET /api/v1/score/notices/{month}/objections"
+        | "POST /api/v1/score/periods/{month}/seal" => on(Nowhere, nothing),
+        "POST /api/v1/score/periods" => on(Nowhere, |_| json!({ "month": "2025-12" })),
+        "POST /api/v1/score/notices/{month}/objections" => {
+            on(Nowhere, |_| json!({ "line": 1, "reason": "与事实不符" }))
+        }
+        "GET /api/v1/score/objections/{id}" => on(Objection, nothing),
+        "POST /api/v1/score/objections/{id}/decide" => {
+            on(Objection, |_| json!({ "uphold": false, "reason": "经核查属实" }))
+        }
+        "GET /api/v1/shop/shops"
+        | "GET /api/v1/shop/goods"
+        | "GET /api/v1/shop/donations"
+        | "GET /api/v1/shop/redemptions" => on(Nowhere, nothing),
+        "POST /api/v1/shop/shops" => {
+            on(Nowhere, |world| json!({ "areaCode": world.free_area(), "name": "爱心超市（试）" }))
+        }
+        "PUT /api/v1/shop/shops/{id}/keepers" => on(Shop, |world| json!({ "personIds": [world.teammate] })),
+        "GET /api/v1/shop/shops/{id}/reconciliation" => on(Shop, nothing),
+        "POST /api/v1/shop/goods" => {
+            on(Nowhere, |world| json!({ "shopId": world.shop().shop, "name": "肥皂", "price": 2 }))
+        }
+        "PUT /api/v1/shop/goods/{id}" => on(Goods, |_| json!({ "name": "毛巾", "price": 1, "active": true })),
+        "POST /api/v1/shop/goods/{id}/count" => on(Goods, |_| json!({ "change": 1, "reason": "盘点" })),
+        "POST /api/v1/shop/donations" => on(
+            Nowhere,
+            |world| json!({ "goodsId": world.shop().goods, "quantity": 1, "donor": "村委会", "donorIsPerson": false }),
+        ),
+        "POST /api/v1/shop/redemptions" => {
+            on(Nowhere, |world| json!({ "goodsId": world.shop().goods, "quantity": 1 }))
+        }
+        "POST /api/v1/shop/redemptions/hand-over" => {
+            on(Nowhere, |world| json!({ "code": text(&world.redeemed(), "code") }))
+        }
+        "GET /api/v1/shop/redemptions/{id}" => on(Redemption, nothing),
+        "POST /api/v1/shop/redemptions/{id}/void" => on(Redemption, reason),
         "POST /api/v1/score/appeals" => on(Deduction, reason),
         "POST /api/v1/score/appeals/{id}/decide" => {
             on(Appeal, |_| json!({ "uphold": true, "reason": "属实" }))
@@ -286,6 +337,16 @@ struct World {
     operator: String,
     /// What was made and not used up, by stage.
     ready: BTreeMap<Stage, Made>,
+    /// The village's shop, once somebody asked for it.
+    shop: OnceCell<MadeShop>,
+    /// Lines of the notice that were objected to.
+    objected: Cell<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct MadeShop {
+    shop: String,
+    goods: String,
 }
 
 #[derive(Clone, Debug)]
@@ -303,6 +364,8 @@ impl World {
         let roles = people[&Who::Sibling].get("/me").expect(200);
         assert_eq!(roles["roles"][0]["role"], "volunteer", "counts at the next request: {roles}");
         let me = people[&Who::Worker].get("/me").expect(200);
+        let _ = sql(&running_notice());
+        let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
         World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
@@ -312,7 +375,57 @@ impl World {
             operator: id_of(&people[&Who::Operator]),
             people,
             ready: BTreeMap::new(),
+            shop: OnceCell::new(),
+            objected: Cell::new(1),
         }
+    }
+
+    /// An objection to a line that nobody has objected to.
+    fn objection(&self) -> String {
+        self.objected.set(self.objected.get() + 1);
+        let objection = json!({ "line": self.objected.get(), "reason": "与事实不符" });
+        let path = format!("/score/notices/{NOTICE}/objections");
+        text(&self.post(Who::Requester, &path, &objection), "id")
+    }
+
+    /// The village's shop, kept by the teammate, with goods for a point; the worker has points to spend.
+    fn shop(&self) -> &MadeShop {
+        self.shop.get_or_init(|| {
+            let village = &self.area()[..12];
+            let shop =
+                self.post(Who::Village, "/shop/shops", &json!({ "areaCode": village, "name": "爱心超市" }));
+            let shop = text(&shop, "id");
+            let keepers = json!({ "personIds": [self.teammate] }).to_string().into_bytes();
+            let path = format!("/shop/shops/{shop}/keepers");
+            let appointed = self.people[&Who::Village].send("PUT", &path, &[], &keepers).expect("an answer");
+            assert_eq!(appointed.status, 200, "{}", appointed.text());
+            let goods = json!({ "shopId": shop, "name": "毛巾", "price": 1 });
+            let goods = text(&self.post(Who::Teammate, "/shop/goods", &goods), "id");
+            let given =
+                json!({ "goodsId": goods, "quantity": 500, "donor": "村委会", "donorIsPerson": false });
+            self.post(Who::Teammate, "/shop/donations", &given);
+            let claim = text(&self.post(Who::Worker, "/score/claims", &self.claim("B06", None)), "id");
+            let granted = json!({ "grant": true, "points": 50, "reason": "属实" });
+            self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted);
+            MadeShop { shop, goods }
+        })
+    }
+
+    /// What the worker has just reserved.
+    fn redeemed(&self) -> Value {
+        let wanted = json!({ "goodsId": self.shop().goods, "quantity": 1 });
+        self.post(Who::Worker, "/shop/redemptions", &wanted)
+    }
+
+    /// The area of the worker's role: his grid.
+    fn area(&self) -> String {
+        text(&self.people[&Who::Worker].get("/me").expect(200)["roles"][0], "areaCode")
+    }
+
+    /// The worker's grid, which has no shop until the first who may opens it.
+    fn free_area(&self) -> String {
+        self.shop();
+        self.area()
     }
 
     fn order(&self) -> Value {
@@ -492,6 +605,10 @@ impl World {
             Target::Volunteer => (None, id_of(&self.people[&Who::Worker])),
             Target::Ward => (None, self.ward()),
             Target::Whistle(answered) => (None, self.whistle(answered)),
+            Target::Objection => (None, self.objection()),
+            Target::Shop => (None, self.shop().shop.clone()),
+            Target::Goods => (None, self.shop().goods.clone()),
+            Target::Redemption => (None, text(&self.redeemed(), "id")),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -532,6 +649,13 @@ impl World {
             "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
             _ => path.replace("{correction}", NOTHING),
         };
+        let path = path
+            .replace("{id}", id)
+            .replace("{code}", &self.sign)
+            .replace("{number}", &self.badge)
+            .replace("{month}", NOTICE)
+            .replace("/reconciliation", "/reconciliation?month=2026-10")
+            .replace("/leaderboards", "/leaderboards?by=township");
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),
@@ -591,6 +715,29 @@ fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
          SELECT {grant}, t.county, {person}, 'volunteer', a.area_code, t.id, '2026-01-01 00:00:00+00:00' \
          FROM team t JOIN team_area a ON a.team_id = t.id \
          WHERE t.kind = 'grid' AND a.area_code <> '{grid}' ORDER BY a.area_code LIMIT 1"
+    )
+}
+
+/// SQL that publishes the list of a month long past, with a notice that runs for ever.
+fn running_notice() -> String {
+    format!(
+        "INSERT INTO score_period (county, month, status, claims_closed_at, working_days, published_at, notice_ends_at, \
+         line_count, points) VALUES ('140724', '{NOTICE}', 'notice', '2025-12-01T00:00:00+00:00', 5, \
+         '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, 100)"
+    )
+}
+
+/// SQL that writes a hundred lines of that list, of people whom nobody knows.
+fn lines_of_notice(grid: &str, is_postgres: bool) -> String {
+    let lines = (1..=100).map(|number| {
+        let id = format!("{number:032x}");
+        let id = if is_postgres { format!("'{id}'") } else { format!("X'{id}'") };
+        format!("('140724', '{NOTICE}', {id}, {number}, '{grid}', 1, 1, 0, 0, 'standing')")
+    });
+    format!(
+        "INSERT INTO score_period_line (county, month, person_id, number, area_code, points, entries, late, corrected, \
+         status) VALUES {}",
+        lines.collect::<Vec<_>>().join(", ")
     )
 }
 

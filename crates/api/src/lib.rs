@@ -23,17 +23,21 @@ mod consents;
 mod cors;
 mod duty;
 mod extract;
+mod leaderboards;
 mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
 mod parts_json;
+mod periods;
 mod plates;
 mod problem;
+mod redemptions;
 mod request_id;
 mod room;
 mod scan;
 mod score;
+mod shop;
 mod showcase;
 mod stream;
 mod token;
@@ -167,6 +171,31 @@ operations!(
     claims::make_appeal,
     claims::appeals,
     claims::decide_appeal,
+    leaderboards::read_board,
+    periods::list_periods,
+    periods::close_claims,
+    periods::seal,
+    periods::notices,
+    periods::notice_lines,
+    periods::make_objection,
+    periods::list_objections,
+    periods::read_objection,
+    periods::decide_objection,
+    shop::open,
+    shop::shops,
+    shop::keepers,
+    shop::reconciliation,
+    shop::offer,
+    shop::list_goods,
+    shop::change_goods,
+    shop::count,
+    shop::donate,
+    shop::donations,
+    redemptions::redeem,
+    redemptions::list,
+    redemptions::hand_over,
+    redemptions::one,
+    redemptions::void,
     room::livez,
     room::readyz,
     room::metrics,

@@ -12,12 +12,12 @@ use xingfuma_domain::access::{Action, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::scoring::{
     AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault, SourceType,
-    check_appeal, check_claim, may_decide, on_claim_decided, reversal,
+    check_appeal, check_claim, may_decide, month_of, on_claim_decided, reversal,
 };
 use xingfuma_store::claims::{self, AppealRow, ClaimRow, Filter};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::orders::Notification;
-use xingfuma_store::{StoreError, idempotency, inbox, people, transact};
+use xingfuma_store::{StoreError, idempotency, inbox, people, periods, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -100,7 +100,14 @@ impl App {
         let grid = people::grid_of(self.store.pool(), county, whose).await?;
         // Somebody outside the caller's areas is nobody to him.
         let grid = grid.filter(|grid| own || allow(&caller.actor, Action::ClaimForOther, *grid));
-        let rule = check_claim(&self.rules, &request.rule_code, request.happened_at, request.points, now);
+        let rule = check_claim(
+            &self.rules,
+            &request.rule_code,
+            grid.unwrap_or(county),
+            request.happened_at,
+            request.points,
+            now,
+        );
         let deducts = matches!(&rule, Ok(rule) if rule.kind == RuleKind::Deduction);
         if deducts && grid.is_some_and(|grid| own || !allow(&caller.actor, Action::ClaimDeduction, grid)) {
             return Err(AppError::Forbidden);
@@ -114,6 +121,11 @@ impl App {
         for fault in rule.err().unwrap_or_default() {
             let (field, code) = field_of(fault);
             fields.fault(field, code);
+        }
+        // Claims about a month whose period has begun are closed: what is to be corrected there is objected to.
+        let month = month_of(request.happened_at);
+        if periods::claims_closed(self.store.pool(), county, month).await? {
+            fields.fault("happenedAt", "claims_closed");
         }
         if grid.is_none() {
             fields.fault("personId", "not_a_volunteer");
@@ -426,7 +438,7 @@ impl App {
     }
 
     /// The answer of a write that others may have been quicker to make.
-    async fn reply(
+    pub(crate) async fn reply(
         &self,
         written: Result<(), StoreError>,
         keyed: &Keyed,

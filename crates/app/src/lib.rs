@@ -37,10 +37,12 @@ pub mod keys;
 pub mod limits;
 pub mod log_in;
 pub mod metrics;
+pub mod notice;
 pub mod notify;
 pub mod offering;
 pub mod own_data;
 pub mod passbook;
+pub mod period;
 pub mod place;
 pub mod plates;
 pub mod privacy;
@@ -48,6 +50,7 @@ pub mod rate;
 pub mod rotation;
 pub mod serve;
 mod session_reader;
+pub mod shop;
 pub mod show;
 pub mod similar;
 pub mod stream;
@@ -79,6 +82,8 @@ pub struct Settings {
     pub roots: Option<std::path::PathBuf>,
     /// How often somebody may do what.
     pub limits: Limits,
+    /// The rules of scoring.
+    pub rules: RuleBook,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -202,7 +207,7 @@ impl App {
             hub: stream::Hub::default(),
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
-            rules: RuleBook::sample(),
+            rules: settings.rules.clone(),
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),

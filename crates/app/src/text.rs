@@ -108,6 +108,11 @@ impl KnownWords {
     }
 }
 
+/// A free text as it may be stored in clear, where no names or addresses are known that it could repeat.
+pub fn masked(text: &str) -> String {
+    KnownWords::default().masked(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,8 @@ pub enum Role {
     Operator,
     /// 部门
     Department,
+    /// 超市管理员, who keeps the shop (爱心超市) of an area.
+    Shopkeeper,
     /// 县管理员
     CountyAdmin,
     /// 审计员
@@ -33,13 +35,14 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 8] = [
+    pub const ALL: [Role; 9] = [
         Role::Resident,
         Role::Volunteer,
         Role::GridLeader,
         Role::Dispatcher,
         Role::Operator,
         Role::Department,
+        Role::Shopkeeper,
         Role::CountyAdmin,
         Role::Auditor,
     ];
@@ -53,6 +56,7 @@ impl Role {
             Role::Dispatcher => "dispatcher",
             Role::Operator => "operator",
             Role::Department => "department",
+            Role::Shopkeeper => "shopkeeper",
             Role::CountyAdmin => "county_admin",
             Role::Auditor => "auditor",
         }
@@ -271,6 +275,14 @@ pub enum Action {
     ManageSigns,
     /// Issue and revoke badges.
     ManageBadges,
+    /// Close the claims about a month, and seal it.
+    ClosePeriod,
+    /// Open a shop, and say who keeps it.
+    OpenShop,
+    /// Price goods, take in donations, count, hand over.
+    KeepShop,
+    /// See a shop's books.
+    ReadShopBooks,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -280,13 +292,17 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::PlaceForCaller => &[Role::Operator],
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ReverseEntry | Action::ManageStaff => &[Role::CountyAdmin],
+        Action::ReverseEntry | Action::ClosePeriod | Action::ManageStaff => &[Role::CountyAdmin],
         Action::ReadEntries | Action::ReadAudit => &[Role::CountyAdmin, Role::Auditor],
         Action::KeepRoster => &[Role::Dispatcher],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
         Action::ReadClaims | Action::ReadSignReports => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ManageSigns | Action::ManageBadges => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::OpenShop | Action::ManageSigns | Action::ManageBadges => {
+            &[Role::Dispatcher, Role::CountyAdmin]
+        }
+        Action::KeepShop => &[Role::Shopkeeper],
+        Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -665,49 +681,68 @@ mod tests {
         );
     }
 
-    /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 16]); 8] = [
-        (Role::Resident, [false; 16]),
-        (Role::Volunteer, [false; 16]),
-        (
-            Role::GridLeader,
-            [
-                false, false, false, false, false, false, true, false, false, false, false, false, false,
-                false, false, false,
-            ],
-        ),
+    /// What each role may do, and nothing else of [`ACTIONS`].
+    const MATRIX: [(Role, &[Action]); 9] = [
+        (Role::Resident, &[]),
+        (Role::Volunteer, &[]),
+        (Role::GridLeader, &[Action::ClaimForOther]),
         (
             Role::Dispatcher,
-            [
-                true, true, false, true, false, false, true, true, true, true, true, false, false, true,
-                true, true,
+            &[
+                Action::ModeratePost,
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ClaimForOther,
+                Action::ClaimDeduction,
+                Action::ReadClaims,
+                Action::DecideClaim,
+                Action::KeepRoster,
+                Action::OpenShop,
+                Action::ReadShopBooks,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
             ],
         ),
-        (
-            Role::Operator,
-            [
-                false, false, true, false, false, false, false, false, false, false, false, false, false,
-                false, false, false,
-            ],
-        ),
-        (Role::Department, [false; 16]),
+        (Role::Operator, &[Action::PlaceForCaller]),
+        (Role::Department, &[]),
+        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks]),
         (
             Role::CountyAdmin,
-            [
-                false, true, false, true, true, true, true, true, true, true, false, true, true, true, true,
-                true,
+            &[
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ReverseEntry,
+                Action::ReadEntries,
+                Action::ClaimForOther,
+                Action::ClaimDeduction,
+                Action::ReadClaims,
+                Action::DecideClaim,
+                Action::ClosePeriod,
+                Action::OpenShop,
+                Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ManageStaff,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
             ],
         ),
         (
             Role::Auditor,
-            [
-                false, true, false, true, false, true, false, false, true, false, false, true, false, true,
-                false, false,
+            &[
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ReadEntries,
+                Action::ReadClaims,
+                Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ReadSignReports,
             ],
         ),
     ];
 
-    const ACTIONS: [Action; 16] = [
+    const ACTIONS: [Action; 20] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -724,6 +759,10 @@ mod tests {
         Action::ReadSignReports,
         Action::ManageSigns,
         Action::ManageBadges,
+        Action::ClosePeriod,
+        Action::OpenShop,
+        Action::KeepShop,
+        Action::ReadShopBooks,
     ];
 
     #[test]
@@ -731,7 +770,8 @@ mod tests {
         assert_eq!(MATRIX.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in MATRIX {
             let somebody = with_role(role, TOWNSHIP);
-            for (action, allowed) in ACTIONS.into_iter().zip(allowed) {
+            for action in ACTIONS {
+                let allowed = allowed.contains(&action);
                 for inside in [TOWNSHIP, VILLAGE, GRID, MICRO_GRID] {
                     assert_eq!(
                         allow(&somebody, action, area(inside)),

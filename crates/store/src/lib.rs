@@ -25,11 +25,13 @@ mod moving;
 pub mod orders;
 pub mod own_data;
 pub mod people;
+pub mod periods;
 pub mod placing;
 pub mod posts;
 pub mod scope;
 pub mod seed;
 pub mod sessions;
+pub mod shop;
 pub mod signs;
 pub mod similar;
 mod sql;
@@ -55,6 +57,9 @@ pub enum StoreError {
     /// What is to be answered was answered already, and what depends on it must not be written.
     #[error("it was answered already")]
     Answered,
+    /// There is not that much in stock, or it is not offered so any more. The transaction is rolled back.
+    #[error("the stock does not hold that much")]
+    Stock,
     /// An account does not hold what is to be taken off it. The transaction is rolled back.
     #[error("the account does not hold that much")]
     Overdrawn,

@@ -52,6 +52,8 @@ impl MigratorTrait for Migrator {
                 name: "m0020_departments",
                 text: include_str!("../schema/0020_departments.sql"),
             }),
+            Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
+            Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
         ]
     }
 }

@@ -8,6 +8,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::chain::Hash;
 use xingfuma_store::Store;
 use xingfuma_store::ledger::{self, roots};
+use xingfuma_store::periods;
 
 use crate::configuration::{Configuration, StartError};
 use crate::{demo, running};
@@ -31,6 +32,12 @@ struct Books {
 }
 
 impl Place {
+    /// The database and the county.
+    pub(crate) async fn open_store(&self) -> Result<(Store, AreaCode), StartError> {
+        let books = self.open().await?;
+        Ok((books.store, books.county))
+    }
+
     async fn open(&self) -> Result<Books, StartError> {
         let (url, configuration, configured) = match &self.data_dir {
             Some(directory) => {
@@ -74,7 +81,11 @@ pub(crate) async fn verify(place: &Place) -> Result<(), StartError> {
         println!("{fault}");
     }
     println!("{} sealed rows of the audit log, {} wait for their seal", log.sealed, log.waiting);
-    let faults = verdict.faults.len() as u64 + verdict.more;
+    let periods = periods::check::faults(&snapshot, books.county).await?;
+    for fault in &periods {
+        println!("{fault}");
+    }
+    let faults = (verdict.faults.len() + periods.len()) as u64 + verdict.more;
     if faults == 0 {
         println!("the ledger is in order");
     }

@@ -50,6 +50,7 @@ pub(crate) struct Configuration {
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
     pub(crate) audit: AuditConfiguration,
+    pub(crate) score: ScoreConfiguration,
     /// How often somebody may do what.
     pub(crate) limits: Limits,
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
@@ -109,6 +110,13 @@ pub(crate) struct AuditConfiguration {
     pub(crate) roots: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScoreConfiguration {
+    /// The directory of the county's own rules; without it the sample's hold.
+    pub(crate) rules: Option<PathBuf>,
+}
+
 impl Default for Configuration {
     fn default() -> Configuration {
         Configuration {
@@ -122,6 +130,7 @@ impl Default for Configuration {
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
             audit: AuditConfiguration::default(),
+            score: ScoreConfiguration::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             cors: CorsConfiguration::default(),

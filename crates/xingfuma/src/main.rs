@@ -4,7 +4,9 @@ mod audit;
 mod configuration;
 mod demo;
 mod rotate;
+mod rules;
 mod running;
+mod score;
 mod simulate;
 
 use std::path::PathBuf;
@@ -75,6 +77,11 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
+    /// Check and try the rules of scoring; close and seal its months.
+    Score {
+        #[command(subcommand)]
+        command: score::ScoreCommand,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
@@ -139,6 +146,7 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Healthcheck { url } => healthcheck(&url).await,
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
+        Command::Score { command } => score::run(command).await,
         Command::Keys { command: Some(KeysCommand::Rotate { data_dir }) } => rotate::run(data_dir).await,
         Command::Keys { command: None } | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }

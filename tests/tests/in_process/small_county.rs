@@ -27,6 +27,7 @@ use xingfuma_domain::{
     access::Role,
     area::Level,
     order::{Order, Record},
+    scoring::RuleBook,
 };
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
@@ -324,6 +325,7 @@ async fn start(
     let limits = Limits { factor: 100_000, ..Limits::default() };
     let foundation = Foundation {
         settings: Settings {
+            rules: RuleBook::sample(),
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,
