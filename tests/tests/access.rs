@@ -82,7 +82,8 @@ const EVERYBODY: [Who; 15] = [
 ];
 
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
-const ENDINGS: [&str; 2] = ["POST /api/v1/auth/logout", "DELETE /api/v1/me"];
+const ENDINGS: [&str; 3] =
+    ["POST /api/v1/auth/logout", "DELETE /api/v1/me", "POST /api/v1/staff/{id}/totp/reset"];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +121,14 @@ enum Target {
     Leave,
     /// The team of the worker.
     Team,
+    /// A report about the sign that nobody has closed.
+    SignReport,
+    /// The worker, who has a badge.
+    Volunteer,
+    /// Somebody of the staff, who has no second factor.
+    Staff,
+    /// The requester, for whom the worker agreed as his guardian.
+    Ward,
     /// The village's call to the department, which has answered it so far.
     Whistle(Answered),
     /// The requester's objection to a line of the notice, which is somebody else's.
@@ -155,7 +164,7 @@ fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
         Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
-        Shop, Team, Whistle,
+        Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -214,6 +223,25 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "POST /api/v1/signs/{code}/report" => on(Nowhere, |_| json!({ "kind": "damaged" })),
+        "GET /api/v1/sign-reports" => on(Nowhere, nothing),
+        "POST /api/v1/sign-reports/{id}/close" => on(SignReport, |_| json!({ "outcome": "in_order" })),
+        // Without a reason, so that the sign and the badge stay: who may is told 422.
+        "POST /api/v1/signs/{code}/revoke" | "POST /api/v1/signs/{code}/replace" => {
+            on(Nowhere, |_| json!({ "reason": "" }))
+        }
+        "POST /api/v1/volunteers/{id}/badge" => on(Volunteer, nothing),
+        "POST /api/v1/badges/{number}/revoke" => on(Nowhere, |_| json!({ "status": "lost", "reason": "" })),
+        "POST /api/v1/me/totp" => on(Nowhere, nothing),
+        "POST /api/v1/me/totp/confirm" => on(Nowhere, |_| json!({ "code": "000000" })),
+        "POST /api/v1/staff/{id}/totp/reset" => on(Staff, reason),
+        "GET /api/v1/audit" => on(Nowhere, nothing),
+        "GET /api/v1/me/consents" | "POST /api/v1/me/guardian-code" => on(Nowhere, nothing),
+        "POST /api/v1/me/consents" => on(Nowhere, |_| json!({ "kind": "ranking_by_name", "version": 1 })),
+        "POST /api/v1/me/consents/withdraw" => on(Nowhere, |_| json!({ "kind": "ranking_by_name" })),
+        "PUT /api/v1/me/age" => on(Nowhere, |_| json!({ "under14": false })),
+        "POST /api/v1/me/wards" => on(Nowhere, |_| json!({ "code": "no-such-code" })),
+        "DELETE /api/v1/me/wards/{id}" => on(Ward, nothing),
         "GET /api/v1/departments" | "GET /api/v1/orders/similar" => on(Nowhere, nothing),
         "POST /api/v1/orders/{id}/merge" => {
             on(Order(Dispatched), |world| json!({ "into": world.make(Dispatched).order }))
@@ -306,6 +334,7 @@ struct World {
     team: String,
     department: String,
     teammate: String,
+    operator: String,
     /// What was made and not used up, by stage.
     ready: BTreeMap<Stage, Made>,
     /// The village's shop, once somebody asked for it.
@@ -343,6 +372,7 @@ impl World {
             team: text(&me["roles"][0], "teamId"),
             department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
+            operator: id_of(&people[&Who::Operator]),
             people,
             ready: BTreeMap::new(),
             shop: OnceCell::new(),
@@ -493,6 +523,19 @@ impl World {
         text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
     }
 
+    fn sign_report(&self) -> String {
+        let report = format!("/signs/{}/report", self.sign);
+        let reported = self.people[&Who::Anonymous].post(&report, &json!({ "kind": "damaged" }));
+        assert_eq!(reported.status, 204, "{}", reported.text());
+        let open = self.people[&Who::Admin].get("/sign-reports").expect(200);
+        text(&open["items"][0], "id")
+    }
+
+    fn ward(&self) -> String {
+        let code = self.post(Who::Requester, "/me/guardian-code", &json!({}));
+        text(&self.post(Who::Worker, "/me/wards", &json!({ "code": code["code"] })), "id")
+    }
+
     /// A claim about what happened an hour ago, by the server's clock: tests have none.
     /// A leave in a hundred days, which keeps nobody from serving now.
     fn leave(&self) -> Value {
@@ -557,6 +600,10 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
+            Target::Staff => (None, self.operator.clone()),
+            Target::SignReport => (None, self.sign_report()),
+            Target::Volunteer => (None, id_of(&self.people[&Who::Worker])),
+            Target::Ward => (None, self.ward()),
             Target::Whistle(answered) => (None, self.whistle(answered)),
             Target::Objection => (None, self.objection()),
             Target::Shop => (None, self.shop().shop.clone()),
@@ -594,6 +641,8 @@ impl World {
 
     fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        let path =
+            if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
         // A question that can be answered.
         let path = match operation {

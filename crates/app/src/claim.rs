@@ -21,7 +21,7 @@ use xingfuma_store::{StoreError, idempotency, inbox, people, periods, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
 /// Longest evidence, in characters.
@@ -116,7 +116,8 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let evidence = masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
+        let evidence =
+            caller.known_words()?.masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
         for fault in rule.err().unwrap_or_default() {
             let (field, code) = field_of(fault);
             fields.fault(field, code);
@@ -188,7 +189,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", &decision.reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", &decision.reason, REASON_LONGEST));
         fields.check()?;
         if claim.status != "pending" {
             return Err(AppError::Conflict("claim_not_pending"));
@@ -310,7 +311,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         check_appeal(&of, me, now).map_err(|refusal| match refusal {
             AppealRefusal::NotADeduction => AppError::Conflict("not_appealable"),
@@ -387,7 +388,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         if appeal.status != "pending" {
             return Err(AppError::Conflict("appeal_not_pending"));

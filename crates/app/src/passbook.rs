@@ -8,7 +8,7 @@ use xingfuma_store::{StoreError, idempotency, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
 /// Balances and a page of lines.
@@ -92,7 +92,7 @@ impl App {
             return Err(AppError::Conflict("not_reversible"));
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         if ledger::is_answered(self.store.pool(), entry).await? {
             return self.replay(Some(keyed)).await?.ok_or(AppError::Conflict("already_answered"));

@@ -144,6 +144,9 @@ impl App {
                     tracing::warn!(%error, "old answers were not forgotten");
                 }
             }
+            if let Err(error) = self.seal_audit().await {
+                tracing::warn!(%error, "the audit log was not sealed");
+            }
             if rounds % 10 == 3
                 && let Err(error) = self.expire_redemptions().await
             {

@@ -265,6 +265,16 @@ pub enum Action {
     ReadClaims,
     /// Decide claims and appeals in which one has no part.
     DecideClaim,
+    /// See who read whose data.
+    ReadAudit,
+    /// Reset somebody's second factor.
+    ManageStaff,
+    /// See what was reported about signs.
+    ReadSignReports,
+    /// Revoke and replace signs, close reports about them.
+    ManageSigns,
+    /// Issue and revoke badges.
+    ManageBadges,
     /// Close the claims about a month, and seal it.
     ClosePeriod,
     /// Open a shop, and say who keeps it.
@@ -282,13 +292,15 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::PlaceForCaller => &[Role::Operator],
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ReverseEntry | Action::ClosePeriod => &[Role::CountyAdmin],
-        Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+        Action::ReverseEntry | Action::ClosePeriod | Action::ManageStaff => &[Role::CountyAdmin],
+        Action::ReadEntries | Action::ReadAudit => &[Role::CountyAdmin, Role::Auditor],
         Action::KeepRoster => &[Role::Dispatcher],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
-        Action::ReadClaims => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::OpenShop => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ReadClaims | Action::ReadSignReports => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::OpenShop | Action::ManageSigns | Action::ManageBadges => {
+            &[Role::Dispatcher, Role::CountyAdmin]
+        }
         Action::KeepShop => &[Role::Shopkeeper],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
@@ -687,6 +699,9 @@ mod tests {
                 Action::KeepRoster,
                 Action::OpenShop,
                 Action::ReadShopBooks,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
             ],
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
@@ -706,6 +721,11 @@ mod tests {
                 Action::ClosePeriod,
                 Action::OpenShop,
                 Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ManageStaff,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
             ],
         ),
         (
@@ -716,11 +736,13 @@ mod tests {
                 Action::ReadEntries,
                 Action::ReadClaims,
                 Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ReadSignReports,
             ],
         ),
     ];
 
-    const ACTIONS: [Action; 15] = [
+    const ACTIONS: [Action; 20] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -732,6 +754,11 @@ mod tests {
         Action::ReadClaims,
         Action::DecideClaim,
         Action::KeepRoster,
+        Action::ReadAudit,
+        Action::ManageStaff,
+        Action::ReadSignReports,
+        Action::ManageSigns,
+        Action::ManageBadges,
         Action::ClosePeriod,
         Action::OpenShop,
         Action::KeepShop,

@@ -9,7 +9,9 @@
 
 pub mod access;
 pub mod area;
+pub mod audit;
 pub mod badge;
+pub mod consent;
 pub mod deadline;
 pub mod dispatch;
 pub mod limit;

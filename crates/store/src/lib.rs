@@ -7,8 +7,11 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod audit;
+pub mod badges;
 pub mod claims;
 pub mod connection;
+pub mod consents;
 pub mod directory;
 pub mod due;
 pub mod duty;
@@ -29,8 +32,10 @@ pub mod scope;
 pub mod seed;
 pub mod sessions;
 pub mod shop;
+pub mod signs;
 pub mod similar;
 mod sql;
+pub mod totp;
 pub mod whistles;
 pub mod writing;
 

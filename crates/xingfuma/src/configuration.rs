@@ -55,6 +55,14 @@ pub(crate) struct Configuration {
     pub(crate) limits: Limits,
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) cors: CorsConfiguration,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CorsConfiguration {
+    /// Origins whose pages may speak with the API, letter by letter; none by default.
+    pub(crate) origins: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,6 +133,7 @@ impl Default for Configuration {
             score: ScoreConfiguration::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
+            cors: CorsConfiguration::default(),
         }
     }
 }
@@ -163,9 +172,19 @@ impl Configuration {
     pub(crate) fn read() -> Result<Configuration, StartError> {
         Figment::from(Serialized::defaults(Configuration::default()))
             .merge(Toml::file("xingfuma.toml"))
-            .merge(Env::prefixed("XINGFUMA_").ignore(&["renew", "tests_long"]).split("__"))
+            .merge(Env::prefixed("XINGFUMA_").ignore(&["log", "renew", "tests_long"]).split("__"))
             .extract()
             .map_err(|error| StartError::Configuration(Box::new(error)))
+    }
+
+    /// The origins whose pages may speak with the API.
+    pub(crate) fn origins(&self) -> Result<Vec<String>, StartError> {
+        match self.cors.origins.iter().find(|origin| !xingfuma_api::is_origin(origin)) {
+            Some(bad) => Err(StartError::Other(format!(
+                "XINGFUMA_CORS__ORIGINS: {bad:?} is no origin; one looks like https://desk.example.gov.cn"
+            ))),
+            None => Ok(self.cors.origins.clone()),
+        }
     }
 
     pub(crate) fn county(&self) -> Result<AreaCode, StartError> {

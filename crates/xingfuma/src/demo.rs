@@ -83,6 +83,7 @@ fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> 
             data: of("XINGFUMA_KEYS__DATA"),
             token: of("XINGFUMA_KEYS__TOKEN"),
             index: of("XINGFUMA_KEYS__INDEX"),
+            data_old: of("XINGFUMA_KEYS__DATA_OLD"),
         });
     }
     let keys = KeyTexts::generate(&Ids::from_system());

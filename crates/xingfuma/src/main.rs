@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod demo;
+mod rotate;
 mod rules;
 mod running;
 mod score;
@@ -44,8 +45,11 @@ enum Command {
     Worker,
     /// Bring the database's schema up to date.
     Migrate,
-    /// Print fresh keys as environment variables.
-    Keys,
+    /// Print fresh keys as environment variables; or rotate.
+    Keys {
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+    },
     /// Write the specification, or compare it with a file.
     Openapi {
         /// Compare with this file instead of printing.
@@ -86,6 +90,17 @@ enum Command {
 }
 
 #[derive(Subcommand)]
+enum KeysCommand {
+    /// Wrap the data key of everybody under XINGFUMA_KEYS__DATA; XINGFUMA_KEYS__DATA_OLD is the key before it. May be killed
+    /// and started again.
+    Rotate {
+        /// The data directory of a demo; without it the configured database.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
 enum AuditCommand {
     /// Check chains, sums, balances and daily roots of the ledger; ends with 1 and names the first bad row of each
     /// account when something is wrong.
@@ -103,7 +118,7 @@ enum AuditCommand {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Command::Keys => {
+        Command::Keys { command: None } => {
             print_keys();
             Ok(())
         }
@@ -132,7 +147,8 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
         Command::Score { command } => score::run(command).await,
-        Command::Keys | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
+        Command::Keys { command: Some(KeysCommand::Rotate { data_dir }) } => rotate::run(data_dir).await,
+        Command::Keys { command: None } | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }
 }
 

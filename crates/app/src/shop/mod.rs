@@ -9,11 +9,11 @@ use xingfuma_domain::access::{Action, Grant, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::scoring::YearMonth;
 use xingfuma_domain::shop::{PRICE_LARGEST, STOCK_LARGEST, donor_in_book};
-use xingfuma_store::inbox::AuditEntry;
+use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::people::NewGrant;
 use xingfuma_store::shop::books::{GoodsBook, PointsBook};
 use xingfuma_store::shop::{self, DonationRow, GoodsRow, Movement, MovementKind, ShopRow};
-use xingfuma_store::{StoreError, idempotency, inbox, people, transact};
+use xingfuma_store::{StoreError, audit, idempotency, people, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -201,13 +201,13 @@ impl App {
                 };
                 for (gone, id) in before.iter().filter(|one| !wanted.contains(one)).zip(leaving) {
                     shop::dismiss_keeper(conn, area, *gone, now).await?;
-                    inbox::audit(conn, &line(id, "dismiss_shopkeeper", *gone)).await?;
+                    audit::append(conn, &[line(id, "dismiss_shopkeeper", *gone)]).await?;
                 }
                 for (person, (id, line_id)) in wanted.into_iter().zip(ids) {
                     if !before.contains(&person) {
                         let grant = Grant { role: Role::Shopkeeper, area, team: None };
                         people::insert_grants(conn, &[NewGrant { id, person, grant }], now).await?;
-                        inbox::audit(conn, &line(line_id, "appoint_shopkeeper", person)).await?;
+                        audit::append(conn, &[line(line_id, "appoint_shopkeeper", person)]).await?;
                     }
                 }
                 Ok(())
