@@ -118,6 +118,14 @@ impl Client {
         Self { agent: config.into(), base: base.to_owned(), token: None }
     }
 
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Somebody of the demo, logged in.
     ///
     /// # Panics

@@ -5,6 +5,7 @@
 //! in between the program and its database.
 
 pub mod client;
+pub mod events;
 pub mod program;
 pub mod services;
 pub mod wire;

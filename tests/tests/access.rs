@@ -16,6 +16,7 @@ use std::{
 use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
+    events::Events,
     program::{Demo, Fleet},
 };
 
@@ -58,9 +59,11 @@ enum Who {
     Admin,
     /// The auditor.
     Auditor,
+    /// Somebody of a department, which is called to orders only where that is what is tried.
+    Department,
 }
 
-const EVERYBODY: [Who; 14] = [
+const EVERYBODY: [Who; 15] = [
     Who::Anonymous,
     Who::LoggedOut,
     Who::Requester,
@@ -75,6 +78,7 @@ const EVERYBODY: [Who; 14] = [
     Who::Operator,
     Who::Admin,
     Who::Auditor,
+    Who::Department,
 ];
 
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
@@ -116,6 +120,8 @@ enum Target {
     Leave,
     /// The team of the worker.
     Team,
+    /// The village's call to the department, which has answered it so far.
+    Whistle(Answered),
     /// The requester's objection to a line of the notice, which is somebody else's.
     Objection,
     /// The shop of the village; the teammate keeps it.
@@ -124,6 +130,14 @@ enum Target {
     Goods,
     /// What the worker has reserved there.
     Redemption,
+}
+
+/// How far a department has come with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    Called,
+    CheckedIn,
+    Concluded,
 }
 
 /// How an operation is tried: on what, and with which good body.
@@ -141,7 +155,7 @@ fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
         Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
-        Shop, Team,
+        Shop, Team, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -158,6 +172,7 @@ fn trial(operation: &str) -> Option<Trial> {
         | "GET /api/v1/me/passbook"
         | "GET /api/v1/orders"
         | "GET /api/v1/dispatch/board"
+        | "GET /api/v1/stream"
         | "GET /api/v1/score/appeals"
         | "GET /api/v1/score/claims"
         | "GET /api/v1/score/rules"
@@ -199,6 +214,31 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "GET /api/v1/departments" | "GET /api/v1/orders/similar" => on(Nowhere, nothing),
+        "POST /api/v1/orders/{id}/merge" => {
+            on(Order(Dispatched), |world| json!({ "into": world.make(Dispatched).order }))
+        }
+        // Possible for a complex order alone: 409 is for those who may.
+        "POST /api/v1/orders/{id}/extend" => on(Order(Accepted), reason),
+        // Nothing is owed after five stars: 409 is for those who may.
+        "POST /api/v1/orders/{id}/revisit" => on(Order(Rated), |_| json!({ "outcome": "solved" })),
+        "POST /api/v1/orders/{id}/whistle" => {
+            on(Order(Dispatched), |world| json!({ "departmentIds": [world.department], "demand": "请到场" }))
+        }
+        "GET /api/v1/orders/{id}/corrections" => on(Order(Accepted), nothing),
+        // An errand is no report: 409 is for those who may.
+        "POST /api/v1/orders/{id}/corrections" => {
+            on(Order(Accepted), |_| json!({ "addressee": "某超市", "demand": "清理通道", "termDays": 7 }))
+        }
+        // There is none: 404 is for those who may, too.
+        "POST /api/v1/orders/{id}/corrections/{correction}/inspect" => {
+            on(Order(Accepted), |_| json!({ "passed": true, "findings": "已清理" }))
+        }
+        "POST /api/v1/whistles/{id}/check-in" => on(Whistle(Answered::Called), nothing),
+        "POST /api/v1/whistles/{id}/conclude" => {
+            on(Whistle(Answered::CheckedIn), |_| json!({ "result": "已处理" }))
+        }
+        "POST /api/v1/whistles/{id}/rate" => on(Whistle(Answered::Concluded), |_| json!({ "stars": 5 })),
         "POST /api/v1/me/leave" => on(Nowhere, |world| world.leave()),
         "GET /api/v1/me/leave" => on(Nowhere, nothing),
         "DELETE /api/v1/me/leave/{id}" => on(Leave, nothing),
@@ -264,6 +304,7 @@ struct World {
     sign: String,
     badge: String,
     team: String,
+    department: String,
     teammate: String,
     /// What was made and not used up, by stage.
     ready: BTreeMap<Stage, Made>,
@@ -300,6 +341,7 @@ impl World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
             team: text(&me["roles"][0], "teamId"),
+            department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
             people,
             ready: BTreeMap::new(),
@@ -395,6 +437,22 @@ impl World {
         made
     }
 
+    /// A call of the village's to the department.
+    fn whistle(&self, answered: Answered) -> String {
+        let order = self.make(Stage::Dispatched).order;
+        let call = json!({ "departmentIds": [self.department], "demand": "请到场" });
+        let called = self.post(Who::Village, &format!("/orders/{order}/whistle"), &call);
+        let whistle = text(&called["whistles"][0], "id");
+        if answered >= Answered::CheckedIn {
+            self.post(Who::Department, &format!("/whistles/{whistle}/check-in"), &json!({}));
+        }
+        if answered >= Answered::Concluded {
+            let result = json!({ "result": "已处理" });
+            self.post(Who::Department, &format!("/whistles/{whistle}/conclude"), &result);
+        }
+        whistle
+    }
+
     fn advance(&self, made: &mut Made, to: Stage) {
         let path = |verb: &str| format!("/orders/{}/{verb}", made.order);
         let of_post = |verb: &str| format!("/showcase/{}/{verb}", made.post.as_deref().unwrap_or_default());
@@ -479,7 +537,15 @@ impl World {
         let trial = trial(operation).unwrap_or_else(|| {
             panic!("{operation} is served, and nobody says here who may do it: add it to `trial` and to the table")
         });
+        if operation == "GET /api/v1/stream" {
+            // Its answer never ends.
+            return self.try_stream();
+        }
         EVERYBODY.into_iter().map(|who| self.try_one(operation, &trial, who)).collect()
+    }
+
+    fn try_stream(&self) -> Vec<u16> {
+        EVERYBODY.into_iter().map(|who| Events::listen(&self.people[&who], None).status).collect()
     }
 
     fn try_one(&mut self, operation: &str, trial: &Trial, who: Who) -> u16 {
@@ -491,6 +557,7 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
+            Target::Whistle(answered) => (None, self.whistle(answered)),
             Target::Objection => (None, self.objection()),
             Target::Shop => (None, self.shop().shop.clone()),
             Target::Goods => (None, self.shop().goods.clone()),
@@ -527,6 +594,12 @@ impl World {
 
     fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
+        // A question that can be answered.
+        let path = match operation {
+            "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
+            _ => path.replace("{correction}", NOTHING),
+        };
         let path = path
             .replace("{id}", id)
             .replace("{code}", &self.sign)
@@ -579,6 +652,7 @@ fn log_in_everybody(base: &str, accounts: &Accounts) -> BTreeMap<Who, Client> {
         (Who::Operator, log_in(accounts.one("operator"))),
         (Who::Admin, log_in(accounts.one("county_admin"))),
         (Who::Auditor, log_in(accounts.one("auditor"))),
+        (Who::Department, log_in(accounts.one("department"))),
     ])
 }
 

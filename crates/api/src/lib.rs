@@ -14,6 +14,7 @@ use xingfuma_app::App;
 
 mod address;
 pub mod auth;
+mod beside;
 mod board;
 mod claims;
 mod duty;
@@ -23,6 +24,7 @@ mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod parts_json;
 mod periods;
 mod problem;
 mod redemptions;
@@ -32,6 +34,7 @@ mod scan;
 mod score;
 mod shop;
 mod showcase;
+mod stream;
 mod token;
 
 pub use address::address;
@@ -91,6 +94,8 @@ operations!(
     scan::categories,
     orders::place,
     orders::list,
+    // Before the one order: its path would be an id otherwise.
+    beside::similar,
     orders::one,
     orders::events,
     orders::decision,
@@ -108,6 +113,17 @@ operations!(
     orders::cancel,
     orders::escalate,
     orders::urge,
+    orders::merge,
+    orders::extend,
+    orders::revisit,
+    orders::whistle,
+    orders::correct,
+    beside::corrections,
+    beside::inspect,
+    beside::departments,
+    beside::check_in,
+    beside::conclude,
+    beside::rate_whistle,
     showcase::show,
     showcase::list,
     showcase::pending,
@@ -117,6 +133,7 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    stream::listen,
     score::rules,
     score::why,
     score::reverse,

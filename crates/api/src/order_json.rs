@@ -7,6 +7,8 @@ use uuid::Uuid;
 use xingfuma_app::view::OrderSeen;
 use xingfuma_domain::order::{Event, Kind, Order, Record, State, Step};
 
+use crate::parts_json::{CorrectionJson, RevisitJson, WhistleJson, corrections_of, whistles_of};
+
 #[derive(Serialize, ToSchema)]
 struct CategoryRef {
     #[schema(example = "errand")]
@@ -139,6 +141,20 @@ pub(crate) struct OrderJson {
     /// Why no team can be found.
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck: Option<String>,
+    /// The order that this one follows, or followed when the work was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<Uuid>,
+    /// How many orders follow this one.
+    followers: usize,
+    /// 回访 that a poor rating has opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revisit: Option<RevisitJson>,
+    /// Departments that were called; for those who work on it or watch over it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    whistles: Vec<WhistleJson>,
+    /// Corrective notices; for the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrections: Vec<CorrectionJson>,
     /// What happened, oldest first; left out of lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     timeline: Vec<EventJson>,
@@ -205,12 +221,20 @@ impl From<&OrderSeen> for OrderJson {
             }),
             reopened: order.reopened,
             stuck: stuck(order),
+            merged_into: match order.state {
+                State::Merged { into, .. } => Some(into),
+                _ => order.merged_into,
+            },
+            followers: order.followers.len(),
+            revisit: order.revisit.as_ref().map(RevisitJson::from),
+            whistles: whistles_of(seen),
+            corrections: corrections_of(seen),
             timeline: seen.records.iter().map(event).collect(),
         }
     }
 }
 
-fn step(step: Step) -> &'static str {
+pub(crate) fn step(step: Step) -> &'static str {
     match step {
         Step::Place => "点",
         Step::Dispatch => "派",
@@ -258,7 +282,10 @@ pub(crate) fn event(record: &Record) -> EventJson {
         Event::Answered { answer, .. } => answer.clone(),
         Event::Arrived { proof } => proof.clone(),
         Event::Completed { completion } => Some(completion.summary.clone()),
-        Event::Rated { rating } => rating.comment.clone(),
+        Event::Rated { rating, .. } => rating.comment.clone(),
+        Event::Extended { reason, .. } => Some(reason.clone()),
+        Event::Warned { clock } | Event::Overdue { clock } => Some(clock.stage.as_str().to_owned()),
+        Event::Revisited { note, .. } => note.clone(),
         _ => None,
     };
     EventJson { at: record.at, event: record.event.name(), by: record.by.hat.as_str(), note }

@@ -11,7 +11,7 @@ use xingfuma_app::command::{Ask, Render, Request};
 use xingfuma_app::place::{ContactGiven, PlaceRequest};
 use xingfuma_app::view::OrderSeen;
 use xingfuma_domain::deadline::Urgency;
-use xingfuma_domain::order::{Channel, Status};
+use xingfuma_domain::order::{Channel, Outcome, Status};
 use xingfuma_store::orders::{Filter, Part};
 
 use crate::State;
@@ -20,7 +20,7 @@ use crate::extract::{Body, Items, LoggedIn, Page, id, if_match, keyed, query, re
 use crate::order_json::{EventJson, OrderJson, event};
 use crate::problem::{Problem, ProblemBody};
 
-fn render(status: u16) -> Render {
+pub(crate) fn render(status: u16) -> Render {
     Arc::new(move |seen: &OrderSeen| (status, serde_json::to_vec(&OrderJson::from(seen)).unwrap_or_default()))
 }
 
@@ -342,7 +342,7 @@ async fn contact(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -423,7 +423,48 @@ struct CancelBody {
     reason: Option<String>,
 }
 
-async fn command(
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MergeBody {
+    /// The order that leads.
+    into: Uuid,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RevisitBody {
+    /// `solved`, `unsolved` or `unreachable`.
+    #[schema(value_type = String, example = "solved")]
+    outcome: Outcome,
+    /// In words; required where it is not solved.
+    note: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct WhistleBody {
+    /// One to eight departments, each called once.
+    department_ids: Vec<Uuid>,
+    /// What is needed of them; at most 500 characters.
+    #[schema(example = "请派人到场核查")]
+    demand: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CorrectBody {
+    /// Who is to put it right; at most 60 characters.
+    #[schema(example = "某超市")]
+    addressee: String,
+    /// What is to be put right; at most 500 characters.
+    #[schema(example = "清理消防通道")]
+    demand: String,
+    /// Within how many working days: 1 to 90.
+    #[schema(example = 7, minimum = 1, maximum = 90)]
+    term_days: i64,
+}
+
+pub(crate) async fn command(
     state: web::Data<State>,
     caller: xingfuma_app::Caller,
     request: &HttpRequest,
@@ -511,4 +552,21 @@ commands! {
     escalate "/api/v1/orders/{id}/escalate" ReasonBody |body| Ok(Request::Escalate { reason: body.reason });
     /// 催单: urge, at most every 30 minutes.
     urge "/api/v1/orders/{id}/urge" Nothing |_| Ok(Request::Urge);
+    /// Follow another order that is the same: the resident stays informed, may rate when that one is done, and his order
+    /// closes with it.
+    merge "/api/v1/orders/{id}/merge" MergeBody |body| Ok(Request::Merge { into: body.into });
+    /// More time for a complex order, once, with a reason.
+    extend "/api/v1/orders/{id}/extend" ReasonBody |body| Ok(Request::Extend { reason: body.reason });
+    /// 回访: what asking a dissatisfied resident came to; for the township.
+    revisit "/api/v1/orders/{id}/revisit" RevisitBody |body| {
+        Ok(Request::Revisit { outcome: body.outcome, note: body.note })
+    };
+    /// 吹哨: call departments, each with its own clock.
+    whistle "/api/v1/orders/{id}/whistle" WhistleBody |body| {
+        Ok(Request::Whistle { departments: body.department_ids, demand: body.demand })
+    };
+    /// 限期整改: a corrective notice with a term, about a report. It is not completed before the re-inspection.
+    correct "/api/v1/orders/{id}/corrections" CorrectBody |body| {
+        Ok(Request::Correct { addressee: body.addressee, demand: body.demand, term_days: body.term_days })
+    };
 }

@@ -3,7 +3,6 @@
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Action, Role};
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::order::{DueKind, Status};
 use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, due, inbox, people, transact};
@@ -175,27 +174,12 @@ impl App {
 }
 
 fn board_item(seen: OrderSeen, dead: Option<String>, now: chrono::DateTime<chrono::Utc>) -> BoardItem {
-    let due = seen.order.next_due();
-    let past = |at: chrono::DateTime<chrono::Utc>| at <= now;
-    let overdue_told = due.is_some_and(|due| due.kind == DueKind::CompleteOverdue && due.wake_at.is_none());
-    let waits = seen.order.status() == Status::Placed;
-    let late = match due {
-        Some(due) if due.kind == DueKind::Dispatch && waits => deadline_passed(&seen, now),
-        Some(due) => due.wake_at.is_some_and(past) || overdue_told,
-        None => false,
-    };
+    let late = seen.order.is_late(now);
     let stuck = match &seen.order.state {
         xingfuma_domain::order::State::Placed { stuck, .. } => stuck.clone(),
         _ => None,
     };
     BoardItem { late, stuck: dead.map(|dead| format!("处理失败：{dead}")).or(stuck), seen }
-}
-
-fn deadline_passed(seen: &OrderSeen, now: chrono::DateTime<chrono::Utc>) -> bool {
-    match seen.order.state {
-        xingfuma_domain::order::State::Placed { dispatch_by, .. } => dispatch_by <= now,
-        _ => false,
-    }
 }
 
 impl App {

@@ -70,7 +70,7 @@ pub struct Part {
 }
 
 fn tell(audience: String, topic: &'static str, data: serde_json::Value) -> Notification {
-    Notification { audience, topic, data: data.to_string() }
+    Notification { audience, topic, data: data.to_string(), about: None }
 }
 
 fn person(id: Uuid) -> String {

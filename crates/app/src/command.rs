@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
-use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Record, Refusal, decide, moves};
+use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Outcome, Record, Refusal, decide, moves};
 use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_completed, on_rated};
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::inbox::AuditEntry;
 use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, people, writing};
+use xingfuma_store::{StoreError, joining, people, writing};
 
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, duty, notify};
@@ -146,6 +146,71 @@ pub enum Request {
     },
     /// 催单
     Urge,
+    /// It is the same as another order, and follows that one.
+    Merge {
+        /// The order that leads.
+        into: Uuid,
+    },
+    /// More time, once.
+    Extend {
+        /// Why.
+        reason: String,
+    },
+    /// 回访
+    Revisit {
+        /// What it came to.
+        outcome: Outcome,
+        /// In words; required where it is not solved.
+        note: Option<String>,
+    },
+    /// 吹哨
+    Whistle {
+        /// The departments.
+        departments: Vec<Uuid>,
+        /// What is needed of them.
+        demand: String,
+    },
+    /// 报到
+    CheckIn {
+        /// The call.
+        whistle: Uuid,
+    },
+    /// A department's result.
+    Conclude {
+        /// The call.
+        whistle: Uuid,
+        /// What was done.
+        result: String,
+    },
+    /// The rating of a department's result.
+    RateWhistle {
+        /// The call.
+        whistle: Uuid,
+        /// 1 to 5.
+        stars: i64,
+        /// Free words.
+        comment: Option<String>,
+    },
+    /// 限期整改
+    Correct {
+        /// Who is to put it right.
+        addressee: String,
+        /// What is to be put right.
+        demand: String,
+        /// Within how many working days.
+        term_days: i64,
+    },
+    /// 复查
+    Inspect {
+        /// The notice.
+        correction: Uuid,
+        /// It is put right.
+        passed: bool,
+        /// What was found.
+        findings: String,
+        /// A new term in working days, where it is not.
+        term_days: Option<i64>,
+    },
 }
 
 impl Request {
@@ -165,6 +230,15 @@ impl Request {
             Request::Cancel { .. } => Verb::Cancel,
             Request::Escalate { .. } => Verb::Escalate,
             Request::Urge => Verb::Urge,
+            Request::Merge { .. } => Verb::Merge,
+            Request::Extend { .. } => Verb::Extend,
+            Request::Revisit { .. } => Verb::Revisit,
+            Request::Whistle { .. } => Verb::Whistle,
+            Request::CheckIn { .. } => Verb::CheckIn,
+            Request::Conclude { .. } => Verb::Conclude,
+            Request::RateWhistle { .. } => Verb::RateWhistle,
+            Request::Correct { .. } => Verb::Correct,
+            Request::Inspect { .. } => Verb::Inspect,
         }
     }
 }
@@ -304,6 +378,7 @@ impl App {
             Request::Cancel { reason } => crate::serve::prepare_cancel(reason.as_deref()),
             Request::Escalate { reason } => crate::serve::prepare_escalate(reason),
             Request::Urge => Ok(Command::Urge),
+            beside => self.prepare_beside(caller, order, beside).await,
         }
     }
 
@@ -414,6 +489,8 @@ impl App {
         let mut bookings = Vec::new();
         for record in records {
             match &record.event {
+                // The work was done, and scored, for the order that this one followed.
+                Event::Completed { .. } | Event::Rated { .. } if after.merged_into.is_some() => {}
                 Event::Completed { .. } | Event::Rated { .. } => {
                     bookings.extend(self.awards(after, record).await?)
                 }
@@ -443,7 +520,7 @@ impl App {
             _ => ledger::scored(self.store.pool(), order.id).await?,
         };
         let awards = match &record.event {
-            Event::Rated { rating } => on_rated(
+            Event::Rated { rating, .. } => on_rated(
                 &self.rules,
                 &RatedFacts {
                     order_id: order.id,
@@ -486,9 +563,18 @@ impl App {
 
     /// Writes a change, and tells the queue if the order waits now.
     pub(crate) async fn commit(&self, change: Change) -> Result<(), AppError> {
-        let after = change.after.order.clone();
-        writing::write(&self.store, change).await?;
-        self.committed(&after);
+        let mut changes = self.companions(&change).await?;
+        let afters: Vec<Order> =
+            std::iter::once(&change).chain(&changes).map(|change| change.after.order.clone()).collect();
+        if changes.is_empty() {
+            writing::write(&self.store, change).await?;
+        } else {
+            changes.push(change);
+            joining::write_all(&self.store, changes).await?;
+        }
+        for after in &afters {
+            self.committed(after);
+        }
         Ok(())
     }
 
@@ -496,6 +582,7 @@ impl App {
     pub(crate) fn committed(&self, after: &Order) {
         self.metrics.count_event(after.status().as_str());
         self.hint(after);
+        self.announce(after);
     }
 
     /// Writes plain changes of different orders in one commit, and the others each by itself. Answers which were written:

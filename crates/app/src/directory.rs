@@ -10,6 +10,7 @@ use xingfuma_domain::dispatch::{AssignMode, Roster, TeamKind};
 use xingfuma_domain::order::Kind;
 use xingfuma_domain::sign::SignCode;
 use xingfuma_store::directory::{CategoryRow, Rows, TeamRow};
+use xingfuma_store::whistles::DepartmentRow;
 
 use crate::error::AppError;
 
@@ -98,6 +99,7 @@ pub struct Directory {
     coverage: HashMap<AreaCode, Vec<Uuid>>,
     categories: Vec<Category>,
     signs: HashMap<SignCode, Sign>,
+    departments: Vec<DepartmentRow>,
 }
 
 impl Directory {
@@ -144,6 +146,7 @@ impl Directory {
             coverage,
             categories,
             signs,
+            departments: rows.departments,
         })
     }
 
@@ -173,6 +176,16 @@ impl Directory {
     /// A team.
     pub fn team(&self, id: Uuid) -> Option<&Team> {
         self.teams.get(&id)
+    }
+
+    /// All departments that can be called.
+    pub fn departments(&self) -> &[DepartmentRow] {
+        &self.departments
+    }
+
+    /// A department's name.
+    pub fn department(&self, id: Uuid) -> Option<&str> {
+        self.departments.iter().find(|one| one.id == id).map(|one| one.name.as_str())
     }
 
     /// A sign.

@@ -8,7 +8,7 @@ use xingfuma_domain::access::{Grant, Role};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_store::people::{NewGrant, NewPerson};
 use xingfuma_store::seed::{self, NewCategory, NewTeam, NewVolunteer};
-use xingfuma_store::{DatabaseTransaction, Store, StoreError, directory, people, transact};
+use xingfuma_store::{DatabaseTransaction, Store, StoreError, directory, people, transact, whistles};
 
 use crate::AppError;
 use crate::clock::{Clock, Ids};
@@ -86,26 +86,36 @@ fn wechat(role: Role, area: AreaCode, name: &str, code: &str) -> DemoAccount {
 
 fn demo_staff(county: &County, grid: AreaCode) -> Vec<DemoAccount> {
     let village = grid.ancestor_at(Level::Village);
-    let shown = |staff: &&Staff| match staff.role {
+    let shown = |staff: &Staff| match staff.role {
         Role::Dispatcher => staff.area.level() == Level::Township || Some(staff.area) == village,
-        Role::Operator | Role::CountyAdmin | Role::Auditor => true,
+        Role::Operator | Role::CountyAdmin | Role::Auditor | Role::Department => true,
         _ => false,
     };
-    county
-        .staff
-        .iter()
-        .filter(shown)
-        .map(|staff| DemoAccount {
+    usernames(county)
+        .into_iter()
+        .zip(&county.staff)
+        .filter(|(_, staff)| shown(staff))
+        .map(|(username, staff)| DemoAccount {
             role: staff.role,
             area: staff.area,
             name: staff.name.clone(),
-            log_in: DemoLogIn::Password { username: username(staff), password: DEMO_PASSWORD.to_owned() },
+            log_in: DemoLogIn::Password { username, password: DEMO_PASSWORD.to_owned() },
         })
         .collect()
 }
 
-fn username(staff: &Staff) -> String {
-    format!("{}-{}", staff.role.as_str().replace('_', "-"), staff.area)
+/// The names by which the staff log in, in its order. Departments of one county are numbered.
+fn usernames(county: &County) -> Vec<String> {
+    let mut departments = 0;
+    let name = |staff: &Staff| {
+        let name = format!("{}-{}", staff.role.as_str().replace('_', "-"), staff.area);
+        if staff.role != Role::Department {
+            return name;
+        }
+        departments += 1;
+        format!("{name}-{departments}")
+    };
+    county.staff.iter().map(name).collect()
 }
 
 /// Everything that is stored, made ready before the transaction begins.
@@ -116,6 +126,19 @@ struct Rows {
     accounts: Vec<(String, Uuid, String)>,
     teams: Vec<NewTeam>,
     volunteers: Vec<NewVolunteer>,
+    departments: Vec<(Uuid, String)>,
+}
+
+impl Rows {
+    /// The department of this name, made where it is not there yet.
+    fn department(&mut self, maker: &Maker<'_>, name: &str) -> Uuid {
+        if let Some((id, _)) = self.departments.iter().find(|(_, known)| known == name) {
+            return *id;
+        }
+        let id = maker.ids.id(maker.now);
+        self.departments.push((id, name.to_owned()));
+        id
+    }
 }
 
 struct Maker<'a> {
@@ -180,6 +203,7 @@ fn rows(maker: &Maker<'_>, county: &County, progress: Progress<'_>) -> Result<Ro
         openids: Vec::new(),
         accounts: Vec::new(),
         teams: Vec::new(),
+        departments: Vec::new(),
         volunteers: Vec::with_capacity(county.volunteers.len()),
     };
     let teams: Vec<Uuid> = county.teams.iter().map(|_| maker.ids.id(maker.now)).collect();
@@ -266,11 +290,11 @@ fn residents_and_staff(
             |account| matches!(&account.log_in, DemoLogIn::Password { username, .. } if username == name),
         )
     };
-    for staff in &county.staff {
+    for (name, staff) in usernames(county).into_iter().zip(&county.staff) {
         let (id, person) = maker.person(&staff.name, None);
         rows.people.push(person);
-        rows.grants.push(maker.grant(id, staff.role, staff.area, None));
-        let name = username(staff);
+        let department = staff.department.as_ref().map(|name| rows.department(maker, name));
+        rows.grants.push(maker.grant(id, staff.role, staff.area, department));
         if shown(&name) {
             rows.accounts.push((name, id, hash.clone()));
         }
@@ -346,5 +370,6 @@ async fn write(
     people::insert_accounts(conn, plan.code, &rows.accounts, now).await?;
     seed::volunteers(conn, &rows.volunteers, now).await?;
     seed::signs(conn, &plan.signs, now).await?;
+    whistles::insert_departments(conn, plan.code, &rows.departments).await?;
     directory::touch(conn, plan.code).await
 }

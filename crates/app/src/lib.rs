@@ -15,11 +15,13 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::RuleBook;
+use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
 pub mod audit;
+pub mod beside;
 pub mod board;
 pub mod claim;
 pub mod clock;
@@ -47,6 +49,8 @@ pub mod serve;
 mod session_reader;
 pub mod shop;
 pub mod show;
+pub mod similar;
+pub mod stream;
 pub mod sweep;
 pub mod text;
 pub mod view;
@@ -91,6 +95,10 @@ pub struct Parts {
     pub limiter: Limiter,
     /// Hands hints to the queue without waiting for it.
     pub pusher: Pusher,
+    /// Words to all processes about orders that have changed.
+    pub fanout: Arc<dyn Fanout>,
+    /// Hands words to the fan-out without waiting for it.
+    pub teller: Teller,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -108,6 +116,7 @@ pub struct Parts {
     numbers: place::Numbers,
     placements: mpsc::Sender<place::Placement>,
     sessions: mpsc::Sender<session_reader::Question>,
+    hub: stream::Hub,
     runtime: Handle,
 }
 
@@ -135,6 +144,8 @@ pub struct Foundation {
     pub queue: Arc<dyn DispatchQueue>,
     /// Counts how often somebody did what.
     pub limiter: Limiter,
+    /// Words to all processes about orders that have changed.
+    pub fanout: Arc<dyn Fanout>,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -162,6 +173,8 @@ impl Weak {
 
 /// Hints that may wait to be pushed; beyond it the sweep finds them.
 const HINTS_WAITING: usize = 100_000;
+/// Words that may wait to be told to the streams; beyond it a screen is read again later.
+const WORDS_WAITING: usize = 10_000;
 /// Placements that may wait for the writer; beyond it requests wait.
 const PLACEMENTS_WAITING: usize = 4_096;
 /// Requests that may wait to know who asks; beyond it they wait to be taken in.
@@ -173,13 +186,16 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, limiter, clock, ids, keys, wechat } = foundation;
+        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat } = foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
         let (sessions, asked) = mpsc::channel(SESSIONS_WAITING);
         let app = App(Arc::new(Parts {
             pusher: Pusher::start(queue.clone(), HINTS_WAITING),
+            teller: Teller::start(fanout.clone(), WORDS_WAITING),
+            fanout,
+            hub: stream::Hub::default(),
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
             rules: settings.rules.clone(),
@@ -199,6 +215,7 @@ impl App {
         }));
         place::start_writer(&app, waiting);
         session_reader::start(&app, asked);
+        stream::start(&app);
         Ok(app)
     }
 

@@ -89,6 +89,8 @@ impl App {
         set("pushed", self.pusher.pushed());
         set("dropped", self.pusher.dropped());
         set("push_failed", self.pusher.failed());
+        set("words_lost", self.teller.lost());
+        set("listeners", self.listeners() as u64);
         set("placement_commits", self.metrics.placement_batches.load(Ordering::Relaxed));
         if let Ok(counts) = xingfuma_store::orders::open_by_kind(self.store.pool()).await {
             self.metrics.due.reset();

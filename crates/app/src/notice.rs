@@ -336,7 +336,7 @@ impl App {
         };
         let topic = if decision.uphold { "objection_upheld" } else { "objection_dismissed" };
         let data = serde_json::json!({ "month": row.month, "line": row.number }).to_string();
-        let told = Notification { audience: format!("person:{}", row.objector_id), topic, data };
+        let told = Notification { audience: format!("person:{}", row.objector_id), topic, data, about: None };
         let (status, body) = render(&row);
         let answer = self.answer(Some(keyed), row.id, status, &body);
         let deciding = Deciding { county, month: row.month()?, row, bookings, told: vec![told], at: now };

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
-use xingfuma_domain::order::{Assignment, Event, Hat, Order, Record};
+use xingfuma_domain::order::{Assignment, Clock, Event, Hat, Order, Record, Stage, State, Whistle};
 use xingfuma_store::inbox::{self, NewMessage, Waiting};
 use xingfuma_store::ledger::Booking;
 use xingfuma_store::orders::Notification;
+use xingfuma_store::whistles;
 
 use crate::{App, AppError};
 
@@ -18,8 +19,10 @@ use crate::{App, AppError};
 enum Audience {
     Person(Uuid),
     Team(Uuid),
-    /// The dispatchers of exactly this area.
+    /// The dispatchers of exactly this area; the county's administrators.
     Station(AreaCode),
+    /// The people of a department.
+    Department(Uuid),
 }
 
 impl Audience {
@@ -32,6 +35,7 @@ impl Audience {
             Audience::Person(id) => format!("person:{id}"),
             Audience::Team(id) => format!("team:{id}"),
             Audience::Station(area) => format!("station:{area}"),
+            Audience::Department(id) => format!("department:{id}"),
         }
     }
 
@@ -41,6 +45,7 @@ impl Audience {
             "person" => id.parse().ok().map(Audience::Person),
             "team" => id.parse().ok().map(Audience::Team),
             "station" => id.parse().ok().map(Audience::Station),
+            "department" => id.parse().ok().map(Audience::Department),
             _ => None,
         }
     }
@@ -55,13 +60,86 @@ fn station(order: &Order, level: Level) -> Audience {
 
 /// Who is told of what has just happened to the order.
 pub fn of(order: &Order, records: &[Record]) -> Vec<Notification> {
-    let data =
-        serde_json::json!({ "category": order.placed.category, "area": order.placed.area }).to_string();
-    records
-        .iter()
-        .flat_map(|record| audiences(order, record))
-        .map(|(audience, topic)| Notification { audience: audience.as_text(), topic, data: data.clone() })
-        .collect()
+    records.iter().flat_map(|record| of_record(order, record)).collect()
+}
+
+fn of_record(order: &Order, record: &Record) -> Vec<Notification> {
+    let mut data = serde_json::json!({ "category": order.placed.category, "area": order.placed.area });
+    if let Event::Warned { clock } | Event::Overdue { clock } = &record.event {
+        data["stage"] = clock.stage.as_str().into();
+        data["dueAt"] = clock.due.to_rfc3339().into();
+    }
+    let data = data.to_string();
+    let told = |audience: Audience, topic, about| Notification {
+        audience: audience.as_text(),
+        topic,
+        data: data.clone(),
+        about,
+    };
+    let mut all: Vec<Notification> =
+        audiences(order, record).into_iter().map(|(audience, topic)| told(audience, topic, None)).collect();
+    // Whoever follows hears how the order that leads goes on, under the number of his own.
+    if let Some(topic) = topic_for_followers(&record.event) {
+        let followers = order.followers.iter();
+        all.extend(followers.map(|one| told(Audience::Person(one.requester), topic, Some(one.order))));
+    }
+    all
+}
+
+/// What is not an event of their own orders as well.
+fn topic_for_followers(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Dispatched { .. } => Some("followed_dispatched"),
+        Event::Accepted { .. } => Some("followed_accepted"),
+        Event::Arrived { .. } => Some("followed_arrived"),
+        Event::NoTeamLeft { .. } => Some("followed_still_seeking"),
+        _ => None,
+    }
+}
+
+/// Those to whom a clock's warning, or its end, is told.
+fn told_of_clock(order: &Order, clock: &Clock, over: bool) -> Vec<(Audience, &'static str)> {
+    let topic = match (over, clock.stage) {
+        (false, Stage::Accept) => "reminded",
+        (false, _) => "warned",
+        (true, _) => "overdue",
+    };
+    let holder = order.assignment().map(Audience::of);
+    let caller = |whistle: &Whistle| Audience::Person(whistle.called_by);
+    let department = |whistle: &Whistle| Audience::Department(whistle.department);
+    let whistle = || order.whistles.iter().find(|whistle| Some(whistle.id) == clock.of);
+    let audiences: Vec<Audience> = match clock.stage {
+        Stage::Dispatch => vec![station(order, order.level)],
+        Stage::Accept => match &order.state {
+            State::Dispatched { offer } if !offer.invited.is_empty() => {
+                offer.unanswered().map(Audience::Person).collect()
+            }
+            _ => holder.into_iter().collect(),
+        },
+        Stage::Arrive | Stage::Complete => {
+            holder.into_iter().chain([station(order, Level::Village)]).collect()
+        }
+        Stage::Revisit => {
+            let county = over.then(|| station(order, Level::County));
+            std::iter::once(station(order, Level::Township)).chain(county).collect()
+        }
+        Stage::CheckIn | Stage::Conclude => {
+            let above = over.then(|| station(order, Level::Township));
+            let called = whistle();
+            called
+                .map(department)
+                .into_iter()
+                .chain(called.filter(|_| over).map(caller))
+                .chain(above)
+                .collect()
+        }
+        Stage::Correct => {
+            let issued = order.corrections.iter().find(|one| Some(one.id) == clock.of);
+            let issuer = issued.map(|one| Audience::Person(one.issued_by));
+            issuer.into_iter().chain(over.then(|| station(order, Level::Village))).collect()
+        }
+    };
+    audiences.into_iter().map(|audience| (audience, topic)).collect()
 }
 
 fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
@@ -89,10 +167,12 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
         Event::Completed { .. } => vec![(requester(), "completed")],
         Event::WaitStarted { .. } => vec![(requester(), "question")],
         Event::Answered { .. } => with_holder("answered").into_iter().collect(),
-        Event::Rated { rating } => {
+        Event::Rated { rating, .. } => {
             let poor = rating.stars <= 2 || !rating.solved;
             let township = poor.then(|| (station(order, Level::Township), "poorly_rated"));
-            with_holder("rated").into_iter().chain(township).collect()
+            // Whoever did it for the order that this one followed has no business with this one.
+            let holder = with_holder("rated").filter(|_| order.merged_into.is_none());
+            holder.into_iter().chain(township).collect()
         }
         Event::Reopened { .. } => vec![(village(), "reopened")],
         Event::Cancelled { .. } => {
@@ -104,7 +184,47 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
         }
         Event::Urged => with_holder("urged").into_iter().chain([(village(), "urged")]).collect(),
         Event::Shown { .. } => with_holder("shown").into_iter().chain([(requester(), "shown")]).collect(),
-        Event::Placed(_) | Event::Declined { .. } | Event::Closed | Event::Unshown { .. } => Vec::new(),
+        Event::Warned { clock } => told_of_clock(order, clock, false),
+        Event::Overdue { clock } => told_of_clock(order, clock, true),
+        Event::Extended { .. } => {
+            with_holder("extended").into_iter().chain([(requester(), "extended")]).collect()
+        }
+        Event::Merged { .. } => with_holder("merged").into_iter().chain([(requester(), "merged")]).collect(),
+        Event::Parted { .. } => vec![(requester(), "parted")],
+        Event::Revisited { .. } => vec![(village(), "revisited")],
+        Event::Placed(_)
+        | Event::Declined { .. }
+        | Event::Closed
+        | Event::Unshown { .. }
+        | Event::Followed { .. } => Vec::new(),
+        event => audiences_of_parts(order, event),
+    }
+}
+
+/// Who is told of calls to departments and of corrective notices.
+fn audiences_of_parts(order: &Order, event: &Event) -> Vec<(Audience, &'static str)> {
+    let whistle = |id: &Uuid| order.whistles.iter().find(|whistle| whistle.id == *id);
+    let caller = |id: &Uuid, topic| {
+        whistle(id).map(|whistle| (Audience::Person(whistle.called_by), topic)).into_iter().collect()
+    };
+    let with_station = |topic: &'static str| {
+        let holder = order.assignment().map(|held| (Audience::of(held), topic));
+        holder.into_iter().chain([(station(order, Level::Village), topic)]).collect()
+    };
+    match event {
+        Event::Whistled { whistles } => {
+            whistles.iter().map(|whistle| (Audience::Department(whistle.department), "whistled")).collect()
+        }
+        Event::CheckedIn { whistle } => caller(whistle, "checked_in"),
+        Event::Concluded { whistle, .. } => caller(whistle, "concluded"),
+        Event::WhistleRated { whistle: id, .. } => {
+            let rated =
+                whistle(id).map(|whistle| (Audience::Department(whistle.department), "whistle_rated"));
+            rated.into_iter().collect()
+        }
+        Event::CorrectionOrdered { .. } => with_station("correction_ordered"),
+        Event::CorrectionInspected { .. } => with_station("correction_inspected"),
+        _ => Vec::new(),
     }
 }
 
@@ -115,6 +235,7 @@ pub fn of_deduction(booking: &Booking) -> Option<Notification> {
         audience: Audience::Person(award.person).as_text(),
         topic: "deduction",
         data: serde_json::json!({ "rule": award.rule_code, "points": award.points, "entry": id }).to_string(),
+        about: None,
     })
 }
 
@@ -159,6 +280,7 @@ impl App {
                     members.iter().filter(|(of, _)| *of == team).map(|(_, person)| *person).collect()
                 }
                 Audience::Station(area) => inbox::station(self.store.pool(), area).await?,
+                Audience::Department(id) => whistles::people_of(self.store.pool(), id).await?,
             };
             let now = self.clock.now();
             let to = people.into_iter().map(|person| NewMessage { id: self.ids.id(now), person }).collect();

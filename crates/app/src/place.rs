@@ -153,6 +153,7 @@ impl App {
         if self.write(change).await? {
             self.metrics.count_event("placed");
             self.hint(&order);
+            self.announce(&order);
             return Ok(reply);
         }
         self.give_back(admission).await;
@@ -397,7 +398,17 @@ fn channel(request: &PlaceRequest, operator: bool) -> Channel {
 }
 
 fn check_place(directory: &Directory, request: &PlaceRequest, fields: &mut Fields) -> Option<AreaCode> {
-    match (&request.sign, &request.area) {
+    place_of(directory, request.sign.as_deref(), request.area.as_deref(), fields)
+}
+
+/// The place that a sign stands for, or that was chosen: one of the two.
+pub(crate) fn place_of(
+    directory: &Directory,
+    sign: Option<&str>,
+    area: Option<&str>,
+    fields: &mut Fields,
+) -> Option<AreaCode> {
+    match (sign, area) {
         (Some(_), Some(_)) => {
             fields.fault("areaCode", "either_sign_or_area");
             None

@@ -49,6 +49,7 @@ fn fire(kind: DueKind) -> Fire {
         DueKind::CompleteOverdue => escalate("超过办结时限"),
         DueKind::AnswerOverdue => Fire::Command(Command::Answer { answer: None }),
         DueKind::Close => Fire::Command(Command::Close),
+        DueKind::Warn | DueKind::Overdue => Fire::Command(Command::Warn),
     }
 }
 
@@ -90,11 +91,8 @@ impl App {
         let now = self.clock.now();
         let (mut to_offer, mut changes) = (Vec::new(), Vec::new());
         for stored in orders::find_all(self.store.pool(), &scope, &ids).await? {
-            let Some(due) = stored.order.next_due() else { continue };
-            if due.wake_at.is_none_or(|at| at > now) {
-                continue;
-            }
-            match fire(due.kind) {
+            let Some(kind) = stored.order.due_at(now) else { continue };
+            match fire(kind) {
                 Fire::Offer(hat) => to_offer.push((stored, hat)),
                 Fire::Command(command) => {
                     changes.extend(self.decide_by_system(&stored, Hat::Sweep, command, None).await?);

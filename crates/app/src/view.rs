@@ -50,6 +50,10 @@ pub struct OrderSeen {
     pub records: Vec<Record>,
     /// Names of the county.
     pub directory: Arc<Directory>,
+    /// Calls to departments and corrective notices may be seen.
+    pub coordination: bool,
+    /// What the caller may do now with each of them.
+    pub actions_on_parts: Vec<(Uuid, Vec<Verb>)>,
     /// The moment at which this was true.
     pub now: DateTime<Utc>,
 }
@@ -118,6 +122,8 @@ impl App {
             volunteer_surname,
             records,
             directory: self.directory(),
+            coordination: access::view(actor, &stored.order).is_some_and(|view| view.coordination),
+            actions_on_parts: crate::beside::actions_on_parts(actor, &stored.order),
             now: context.now,
             order: stored.order,
         }

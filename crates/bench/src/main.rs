@@ -16,6 +16,7 @@ mod floor;
 mod http;
 mod lives;
 mod load;
+mod peers;
 mod people;
 mod picture;
 mod place;
@@ -67,6 +68,9 @@ struct Arguments {
     /// Add a millisecond to every sync of the disk; measures placing only.
     #[arg(long)]
     slow_disk: bool,
+    /// Fetch the queues that ours is compared with, and do nothing else.
+    #[arg(long)]
+    set_up_peers: bool,
     /// Write bench.md, bench.json and bench.svg into this directory.
     #[arg(long)]
     write_docs: Option<Option<PathBuf>>,
@@ -103,6 +107,8 @@ enum Part {
     Backlog,
     /// Lists, board and scan with many orders stored; start-up and memory after it.
     Lists,
+    /// The queue alone, beside other queues on the same Redis.
+    Queue,
     /// SQLite.
     Sqlite,
 }
@@ -111,6 +117,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Role::Floor { listen, database, life }) = arguments.role {
         return ending(run_floor(&listen, database, &life));
+    }
+    if arguments.set_up_peers {
+        return ending(peers::set_up());
     }
     if let Err(error) = build_product() {
         return ending(Err(error));
@@ -203,9 +212,8 @@ async fn measure(arguments: &Arguments) -> Result<(), String> {
         arguments: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
         ..Report::default()
     };
-    let needs_stage =
-        [Part::Place, Part::Steps, Part::Lives, Part::Read, Part::Dispatch, Part::Backlog, Part::Lists];
-    if needs_stage.into_iter().any(|part| arguments.wants(part)) {
+    // All but SQLite need the two services.
+    if Part::value_variants().iter().any(|part| *part != Part::Sqlite && arguments.wants(*part)) {
         let mut stage = Stage::set().await;
         report.services = services(&stage);
         measure_on(&mut stage, arguments, &mut report).await;
@@ -243,7 +251,13 @@ async fn measure_on(stage: &mut Stage, arguments: &Arguments, report: &mut Repor
     if arguments.wants(Part::Backlog) {
         dispatch::measure_backlog(stage, arguments.backlog(), report).await;
     }
-    if !arguments.slow_disk {
+    if arguments.wants(Part::Queue) {
+        let (rounds, jobs) = if arguments.short { (1, 2_000) } else { (5, 50_000) };
+        peers::measure(stage, rounds, jobs, report).await;
+    }
+    // Memory means something after a load.
+    let loads = [Part::Place, Part::Steps, Part::Lives, Part::Dispatch];
+    if !arguments.slow_disk && loads.into_iter().all(|part| arguments.wants(part)) {
         small::note_memory(stage, report);
     }
     if arguments.wants(Part::Lists) {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::area::AreaCode;
+use crate::area::{AreaCode, Level};
 use crate::order::{Channel, Hat, Hats, Order, State};
 
 /// The roles.
@@ -76,7 +76,7 @@ pub struct Grant {
     pub role: Role,
     /// The area whose subtree it covers.
     pub area: AreaCode,
-    /// The team, for volunteers and grid leaders.
+    /// The team, for volunteers and grid leaders; for a department's people the department.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub team: Option<Uuid>,
 }
@@ -110,10 +110,22 @@ impl Actor {
 
     /// The teams he belongs to or leads.
     pub fn teams(&self) -> Vec<Uuid> {
-        let mut teams: Vec<Uuid> = self.grants.iter().filter_map(|grant| grant.team).collect();
+        let served = self.grants.iter().filter(|grant| grant.role != Role::Department);
+        let mut teams: Vec<Uuid> = served.filter_map(|grant| grant.team).collect();
         teams.sort_unstable();
         teams.dedup();
         teams
+    }
+
+    /// The departments he belongs to.
+    pub fn departments(&self) -> Vec<Uuid> {
+        let belongs = self.grants.iter().filter(|grant| grant.role == Role::Department);
+        belongs.filter_map(|grant| grant.team).collect()
+    }
+
+    /// Whether he dispatches for this area from a township or above.
+    fn dispatches_above_village(&self, area: AreaCode) -> bool {
+        self.areas(Role::Dispatcher).any(|of| of.level() <= Level::Township && of.contains(&area))
     }
 
     fn leads(&self, team: Uuid) -> bool {
@@ -150,6 +162,12 @@ pub fn hats(actor: &Actor, order: &Order) -> Hats {
     }
     if actor.has(Role::Dispatcher, order.placed.area) {
         hats.insert(Hat::Dispatcher);
+    }
+    if actor.dispatches_above_village(order.placed.area) {
+        hats.insert(Hat::Township);
+    }
+    if actor.departments().iter().any(|of| order.whistles.iter().any(|one| one.department == *of)) {
+        hats.insert(Hat::Department);
     }
     hats
 }
@@ -191,6 +209,8 @@ pub struct View {
     pub decision: bool,
     /// Contact may be revealed on a reason that is logged.
     pub reveal: bool,
+    /// Calls to departments and corrective notices.
+    pub coordination: bool,
 }
 
 /// Which fields of the order the actor may see; `None`: it is not there for him.
@@ -207,13 +227,16 @@ pub fn view(actor: &Actor, order: &Order) -> Option<View> {
     }
     let own = hats.has(Hat::Requester);
     let at_work = hats.has(Hat::Worker) && order.status().is_open();
+    let department = hats.has(Hat::Department);
+    let watches = hats.has(Hat::Leader) || hats.has(Hat::Dispatcher) || admin || auditor;
     let whole = own || hats.has(Hat::Worker) || hats.has(Hat::Operator);
     Some(View {
         description: if whole { Words::Whole } else { Words::Masked },
         contact: own || at_work,
         log_contact: at_work && !own,
-        decision: hats.has(Hat::Leader) || hats.has(Hat::Dispatcher) || admin || auditor,
-        reveal: hats.has(Hat::Dispatcher) || admin,
+        decision: watches,
+        reveal: hats.has(Hat::Dispatcher) || department || admin,
+        coordination: watches || department || hats.has(Hat::Worker),
     })
 }
 
@@ -314,12 +337,16 @@ mod tests {
         log_contact: false,
         decision: false,
         reveal: false,
+        coordination: false,
     };
     const OWN: View = View { description: Words::Whole, contact: true, ..MASKED };
-    const AT_WORK: View = View { description: Words::Whole, contact: true, log_contact: true, ..MASKED };
-    const AFTER_WORK: View = View { description: Words::Whole, ..MASKED };
-    const OF_LEADER: View = View { decision: true, ..MASKED };
-    const OF_DISPATCHER: View = View { decision: true, reveal: true, ..MASKED };
+    const AT_WORK: View =
+        View { description: Words::Whole, contact: true, log_contact: true, coordination: true, ..MASKED };
+    const AFTER_WORK: View = View { description: Words::Whole, coordination: true, ..MASKED };
+    const ENTERED: View = View { description: Words::Whole, ..MASKED };
+    const OF_LEADER: View = View { decision: true, coordination: true, ..MASKED };
+    const OF_DISPATCHER: View = View { decision: true, reveal: true, coordination: true, ..MASKED };
+    const OF_DEPARTMENT: View = View { reveal: true, coordination: true, ..MASKED };
 
     fn area(code: &str) -> AreaCode {
         code.parse().unwrap()
@@ -530,13 +557,45 @@ mod tests {
     fn an_operator_sees_what_he_entered_without_the_contact() {
         let entered = placed(Channel::Hotline, OPERATOR);
         let grant = |code| Grant { role: Role::Operator, area: area(code), team: None };
-        assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Some(AFTER_WORK));
+        assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Some(ENTERED));
         assert_eq!(hats(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Hats::of(&[Hat::Operator]));
         assert_eq!(view(&with_role(Role::Operator, COUNTY), &entered), None, "another operator's");
         assert_eq!(view(&resident(OPERATOR), &entered), None, "he is no operator any more");
         assert_eq!(view(&actor(OPERATOR, &[grant(SIBLING_TOWNSHIP)]), &entered), None);
         let patrol = placed(Channel::Patrol, OPERATOR);
         assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &patrol), None, "not entered for a caller");
+    }
+
+    #[test]
+    fn a_department_sees_what_it_was_whistled_for() {
+        const DEPARTMENT: Uuid = Uuid::from_u128(40);
+        let grant = |id| Grant { role: Role::Department, area: area(COUNTY), team: Some(id) };
+        let (called, other) =
+            (actor(SOMEBODY, &[grant(DEPARTMENT)]), actor(SOMEBODY, &[grant(Uuid::from_u128(41))]));
+        let whistle = || Command::Whistle {
+            calls: vec![(Uuid::from_u128(50), DEPARTMENT)],
+            demand: "请到场".to_owned(),
+        };
+        for order in a_life() {
+            assert_eq!(view(&called, &order), None, "not called yet");
+            if !order.status().is_open() {
+                continue;
+            }
+            let order = then(order, Some(SOMEBODY), Hat::Dispatcher, whistle());
+            assert_eq!(hats(&called, &order), Hats::of(&[Hat::Department]));
+            assert_eq!(view(&called, &order), Some(OF_DEPARTMENT), "{:?}", order.status());
+            assert_eq!(view(&other, &order), None, "{:?}", order.status());
+        }
+        assert_eq!((called.departments(), called.teams()), (vec![DEPARTMENT], vec![]));
+    }
+
+    #[test]
+    fn a_township_wears_a_hat_that_its_villages_do_not() {
+        for (code, township) in [(COUNTY, true), (TOWNSHIP, true), (VILLAGE, false), (GRID, false)] {
+            let worn = hats(&with_role(Role::Dispatcher, code), &accepted());
+            assert_eq!((worn.has(Hat::Dispatcher), worn.has(Hat::Township)), (true, township), "{code}");
+        }
+        assert!(!hats(&with_role(Role::Dispatcher, SIBLING_TOWNSHIP), &accepted()).has(Hat::Township));
     }
 
     #[test]
@@ -597,8 +656,11 @@ mod tests {
         let dispatcher = Grant { role: Role::Dispatcher, area: area(TOWNSHIP), team: None };
         let member = Grant { role: Role::Volunteer, area: area(GRID), team: Some(TEAM) };
         let own = actor(RESIDENT, &[dispatcher]);
-        assert_eq!(view(&own, &accepted()), Some(View { decision: true, reveal: true, ..OWN }));
-        assert_eq!(hats(&own, &accepted()), Hats::of(&[Hat::Requester, Hat::Dispatcher]));
+        assert_eq!(
+            view(&own, &accepted()),
+            Some(View { decision: true, reveal: true, coordination: true, ..OWN })
+        );
+        assert_eq!(hats(&own, &accepted()), Hats::of(&[Hat::Requester, Hat::Dispatcher, Hat::Township]));
         let at_work = actor(WORKER, &[member, dispatcher]);
         assert_eq!(view(&at_work, &accepted()), Some(View { decision: true, reveal: true, ..AT_WORK }));
         assert_eq!(

@@ -19,3 +19,4 @@ pub mod phone;
 pub mod scoring;
 pub mod shop;
 pub mod sign;
+pub mod similar;

@@ -27,6 +27,7 @@
 //! - [`RedisQueue`] survives what Redis survives. A Redis that comes back empty is a queue that comes back empty.
 //!
 //! [`Pusher`] stands between a request and the queue so that no request ever waits for Redis.
+//! [`fanout`] tells every process that an order has changed.
 //! [`limiter`] counts how often something was done, in the same Redis or in memory.
 //! The module `exercise` (feature `exercise`) holds the checks that both implementations pass.
 
@@ -37,6 +38,7 @@ use uuid::Uuid;
 
 #[cfg(any(test, feature = "exercise"))]
 pub mod exercise;
+pub mod fanout;
 pub mod limiter;
 mod link;
 mod memory;

@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
+use crate::whistles::{self, DepartmentRow};
 use crate::{StoreError, sql};
 
 /// The county.
@@ -108,6 +109,8 @@ pub struct Rows {
     pub categories: Vec<CategoryRow>,
     /// All signs.
     pub signs: Vec<SignRow>,
+    /// Active departments.
+    pub departments: Vec<DepartmentRow>,
 }
 
 /// The stamp: it moves with each change of what is read here.
@@ -170,6 +173,7 @@ pub async fn load(conn: &impl ConnectionTrait, county: AreaCode) -> Result<Optio
         )
         .await?,
         signs: sql::all(conn, "SELECT code, area_code, status FROM sign WHERE county = $1", mine()).await?,
+        departments: whistles::departments(conn, county).await?,
     }))
 }
 

@@ -44,7 +44,7 @@ pub async fn tell(
     let mut rows = Rows::new(7);
     for told in notifications {
         rows.push([
-            about.into(),
+            told.about.unwrap_or(about).into(),
             0_i64.into(),
             told.audience.clone().into(),
             county.to_string().into(),
@@ -92,12 +92,12 @@ pub async fn members(conn: &impl ConnectionTrait, teams: &[Uuid]) -> Result<Vec<
     Ok(found.into_iter().map(|member| (member.team_id, member.person_id)).collect())
 }
 
-/// Dispatchers of exactly this area.
+/// Dispatchers of exactly this area; for the county, where nobody dispatches, its administrators.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn station(conn: &impl ConnectionTrait, area: AreaCode) -> Result<Vec<Uuid>, StoreError> {
-    let text = "SELECT person_id FROM role_grant WHERE role = 'dispatcher' AND area_code = $1 \
+    let text = "SELECT person_id FROM role_grant WHERE role IN ('dispatcher', 'county_admin') AND area_code = $1 \
                 AND team_id IS NULL AND revoked_at IS NULL";
     people(conn, text, vec![area.to_string().into()]).await
 }

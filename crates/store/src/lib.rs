@@ -14,6 +14,7 @@ pub mod due;
 pub mod duty;
 pub mod idempotency;
 pub mod inbox;
+pub mod joining;
 mod lanes;
 pub mod ledger;
 pub mod migrations;
@@ -28,7 +29,9 @@ pub mod scope;
 pub mod seed;
 pub mod sessions;
 pub mod shop;
+pub mod similar;
 mod sql;
+pub mod whistles;
 pub mod writing;
 
 pub use connection::{Pool, Store, StoreOptions, transact};

@@ -37,6 +37,10 @@ impl MigratorTrait for Migrator {
                 name: "m0007_one_statement",
                 text: include_str!("../schema/0007_one_statement.sql"),
             }),
+            Box::new(Step {
+                name: "m0020_departments",
+                text: include_str!("../schema/0020_departments.sql"),
+            }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
         ]

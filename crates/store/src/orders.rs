@@ -59,6 +59,8 @@ pub struct Notification {
     pub topic: &'static str,
     /// Facts for the text, as JSON without personal data.
     pub data: String,
+    /// The order that it is about for them, where that is another one: theirs follows the one that changed.
+    pub about: Option<Uuid>,
 }
 
 /// All that one command changes, written in one transaction ([`crate::writing`], [`crate::placing`]).
@@ -92,17 +94,27 @@ impl Change {
     /// Nothing hangs on it but the order's own rows, its decision, its messages and the histories: it can be written
     /// together with others ([`crate::writing::write_all`]).
     pub fn is_plain(&self) -> bool {
-        let accepted = |record: &Record| matches!(record.event, Event::Accepted { .. });
+        // A promise and a call have rows of their own; the others may change orders that follow or lead.
+        let more = |record: &Record| {
+            matches!(
+                record.event,
+                Event::Accepted { .. }
+                    | Event::Whistled { .. }
+                    | Event::Merged { .. }
+                    | Event::Completed { .. }
+                    | Event::Cancelled { .. }
+            )
+        };
         self.at_most.is_none()
             && self.scoring.is_empty()
             && self.answer.is_none()
             && self.disclosure.is_none()
-            && !self.records.iter().any(accepted)
+            && !self.records.iter().any(more)
     }
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+pub(crate) struct Row {
     number: i64,
     snapshot: String,
     description: String,
@@ -126,7 +138,7 @@ impl TryFrom<Row> for StoredOrder {
     }
 }
 
-const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
+pub(crate) const COLUMNS: &str = "o.number, o.snapshot, o.description, o.private, o.wished_from, o.wished_to";
 
 /// One order, if the scope reaches it.
 ///
@@ -376,6 +388,15 @@ fn branches(scope: &Scope, part: Part, values: &mut Vec<Value>) -> Vec<String> {
     if matches!(part, Part::All | Part::Area) {
         for area in areas {
             branches.push(format!("orders o WHERE {}", subtree_condition(*area, values)));
+        }
+    }
+    if let (Scope::Actor { departments, .. }, Part::All | Part::Team) = (scope, part) {
+        for department in departments {
+            values.push((*department).into());
+            branches.push(format!(
+                "whistle w JOIN orders o ON o.id = w.order_id WHERE w.department_id = ${}",
+                values.len()
+            ));
         }
     }
     branches

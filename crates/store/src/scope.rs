@@ -22,6 +22,8 @@ pub enum Scope {
         teams: Vec<Uuid>,
         /// Areas over which he may see orders.
         areas: Vec<AreaCode>,
+        /// His departments, for what they were called to.
+        departments: Vec<Uuid>,
     },
 }
 
@@ -37,7 +39,13 @@ impl Scope {
             .collect();
         areas.sort_unstable();
         areas.dedup();
-        Scope::Actor { county: actor.county, person: actor.person, teams: actor.teams(), areas }
+        Scope::Actor {
+            county: actor.county,
+            person: actor.person,
+            teams: actor.teams(),
+            areas,
+            departments: actor.departments(),
+        }
     }
 
     /// The county.
@@ -51,7 +59,7 @@ impl Scope {
     pub(crate) fn condition(&self, values: &mut Vec<Value>) -> String {
         values.push(self.county().to_string().into());
         let county = format!("o.county = ${}", values.len());
-        let Scope::Actor { person, teams, areas, .. } = self else { return county };
+        let Scope::Actor { person, teams, areas, departments, .. } = self else { return county };
         values.push((*person).into());
         let me = values.len();
         let mut any = vec![format!("o.requester_id = ${me}"), format!("o.placed_by = ${me}")];
@@ -68,6 +76,14 @@ impl Scope {
         }
         for area in areas {
             any.push(area_condition("o.area_code", *area, values));
+        }
+        if !departments.is_empty() {
+            let first = values.len() + 1;
+            values.extend(departments.iter().map(|department| Value::from(*department)));
+            any.push(format!(
+                "EXISTS (SELECT 1 FROM whistle w WHERE w.order_id = o.id AND w.department_id IN ({}))",
+                sql::list(first, departments.len())
+            ));
         }
         format!("{county} AND ({})", any.join(" OR "))
     }

@@ -14,7 +14,9 @@ use xingfuma_domain::order::{Event, State};
 use crate::ledger::{Booking, within};
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
-use crate::{Store, StoreError, due, duty, idempotency, inbox, ledger, moving, transact, unreadable};
+use crate::{
+    Store, StoreError, due, duty, idempotency, inbox, ledger, moving, transact, unreadable, whistles,
+};
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
 ///
@@ -193,6 +195,7 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
         decision(change),
         engagement(change),
         notifications([change]),
+        whistles::rows(change),
         Part {
             rows: duty::answers(change.after.order.county(), &change.answered),
             into: duty::ANSWERS,
@@ -271,7 +274,7 @@ pub(crate) fn notifications<'a>(changes: impl IntoIterator<Item = &'a Change>) -
         let order = &change.after.order;
         for told in &change.notifications {
             rows.push([
-                order.id.into(),
+                told.about.unwrap_or(order.id).into(),
                 order.version.into(),
                 told.audience.clone().into(),
                 order.county().to_string().into(),

@@ -9,6 +9,7 @@ use xingfuma_api::{State, Tokens};
 use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::keys::Keys;
 use xingfuma_app::{App, Foundation, Settings};
+use xingfuma_queue::fanout::{Fanout, MemoryFanout, RedisFanout};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
 use xingfuma_store::{Store, StoreOptions, migrations};
@@ -68,7 +69,9 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
         return Err(StartError::Other("the schema is behind the program: run `xingfuma migrate`".to_owned()));
     }
     let county = configuration.county()?;
-    let (queue, limiter) = queue(configuration.redis.url.as_deref(), &format!("xfm-{county}"))
+    let (clock, ids) = (Clock::system(), Ids::from_system());
+    let life = clock.now().timestamp_millis().unsigned_abs();
+    let (queue, limiter, fanout) = queue(configuration.redis.url.as_deref(), &format!("xfm-{county}"), life)
         .map_err(|error| StartError::Other(error.to_string()))?;
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
@@ -76,19 +79,24 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let roots = configuration.audit.roots.clone();
     let rules = crate::rules::configured(configuration)?;
     let settings = Settings { county, public_url, roots, limits, rules };
-    let (clock, ids) = (Clock::system(), Ids::from_system());
-    let foundation = Foundation { settings, store, queue, limiter, clock, ids, keys, wechat };
+    let foundation = Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
     Ok(Running { app, sandbox, stop, tasks: Vec::new() })
 }
 
-/// The queue and the limits of all processes together, or of this one alone.
-fn queue(redis: Option<&str>, prefix: &str) -> Result<(Arc<dyn DispatchQueue>, Limiter), QueueError> {
+/// The queue, the limits and the words of all processes together, or of this one alone.
+type Shared = (Arc<dyn DispatchQueue>, Limiter, Arc<dyn Fanout>);
+
+fn queue(redis: Option<&str>, prefix: &str, life: u64) -> Result<Shared, QueueError> {
     Ok(match redis {
-        Some(url) => (Arc::new(RedisQueue::new(url, prefix)?), Limiter::in_redis(url, prefix)?),
-        None => (Arc::new(MemoryQueue::new()), Limiter::in_memory()),
+        Some(url) => (
+            Arc::new(RedisQueue::new(url, prefix)?),
+            Limiter::in_redis(url, prefix)?,
+            Arc::new(RedisFanout::new(url, prefix)?),
+        ),
+        None => (Arc::new(MemoryQueue::new()), Limiter::in_memory(), Arc::new(MemoryFanout::new(life))),
     })
 }
 

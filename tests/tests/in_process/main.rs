@@ -2,6 +2,8 @@
 //! and a worker and a sweep that run when the test says so.
 
 mod abandoned;
+mod clocks;
+mod load;
 mod sequences;
 mod small_county;
 mod time_outs;

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use xingfuma_app::{
     AppError, Caller,
+    beside::actions_on_parts,
     clock::Ids,
     command::{Ask, Keyed, Reply, Request},
     place::{ContactGiven, PlaceRequest},
@@ -20,7 +21,8 @@ use xingfuma_app::{
 };
 use xingfuma_domain::{
     access,
-    order::{Order, Verb, allowed_actions},
+    deadline::Urgency,
+    order::{Order, Outcome, State, Verb, allowed_actions},
 };
 use xingfuma_queue::Hint;
 use xingfuma_store::{ledger, orders::StoredOrder};
@@ -34,7 +36,7 @@ const ON_POSTGRES: u64 = 80;
 const ORDERS: usize = 2;
 const LENGTH: usize = 50;
 /// The commands that somebody can ask for on an order that exists.
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 22] = [
     Verb::Dispatch,
     Verb::Accept,
     Verb::Decline,
@@ -48,6 +50,15 @@ const VERBS: [Verb; 13] = [
     Verb::Cancel,
     Verb::Escalate,
     Verb::Urge,
+    Verb::Merge,
+    Verb::Extend,
+    Verb::Revisit,
+    Verb::Whistle,
+    Verb::CheckIn,
+    Verb::Conclude,
+    Verb::RateWhistle,
+    Verb::Correct,
+    Verb::Inspect,
 ];
 
 /// What can be done with posts. The fewer sequences on PostgreSQL may miss one of them.
@@ -57,7 +68,8 @@ const POSTS: [&str; 6] = ["show", "consent", "approve", "reject", "feature", "wi
 fn weight(verb: Verb) -> usize {
     match verb {
         Verb::Accept | Verb::Complete | Verb::Rate => 12,
-        Verb::Arrive | Verb::Answer => 6,
+        Verb::Arrive | Verb::Answer | Verb::CheckIn | Verb::Conclude => 6,
+        Verb::RateWhistle | Verb::Inspect | Verb::Extend => 4,
         Verb::Dispatch | Verb::Decline | Verb::HandOver | Verb::Wait => 3,
         _ => 1,
     }
@@ -136,10 +148,13 @@ impl<'a> Sequence<'a> {
         let by_operator = self.chance.in_a_hundred(15);
         let people = &self.county.people;
         let phone = format!("154{:08}", self.chance.below(40));
+        let report = self.chance.in_a_hundred(20);
+        let complex = self.chance.in_a_hundred(25);
         let request = PlaceRequest {
             sign: Some(self.county.sign()),
-            category: "errand".to_owned(),
+            category: if report { "complaint" } else { "errand" }.to_owned(),
             description: "家里灯泡坏了，请帮忙代买。".to_owned(),
+            urgency: complex.then_some(Urgency::Complex),
             on_behalf_of: by_operator.then_some(ContactGiven { name: None, phone: Some(phone) }),
             ..PlaceRequest::default()
         };
@@ -152,6 +167,7 @@ impl<'a> Sequence<'a> {
         let people = &self.county.people;
         let mut all = vec![&people.resident, &people.stranger, &people.leader, &people.of_township];
         all.extend([&people.village, &people.township, &people.foreign, &people.operator]);
+        all.push(&people.department);
         all.extend(&people.volunteers);
         all
     }
@@ -219,6 +235,9 @@ impl<'a> Sequence<'a> {
             .flat_map(|caller| {
                 let hats = access::hats(&caller.actor, order);
                 let verbs = allowed_actions(order, hats, caller.actor.person, &self.county.app.context());
+                let on_parts =
+                    actions_on_parts(&caller.actor, order).into_iter().flat_map(|(_, verbs)| verbs);
+                let verbs: BTreeSet<Verb> = verbs.into_iter().chain(on_parts).collect();
                 verbs.into_iter().filter(|verb| VERBS.contains(verb)).map(move |verb| (*caller, verb))
             })
             .collect();
@@ -279,7 +298,58 @@ impl<'a> Sequence<'a> {
             Verb::Reopen => Request::Reopen { reason: reason() },
             Verb::Cancel => Request::Cancel { reason: perhaps() },
             Verb::Escalate => Request::Escalate { reason: reason() },
-            _ => Request::Urge,
+            Verb::Urge => Request::Urge,
+            _ => self.request_beside(verb, order),
+        }
+    }
+
+    /// What stands beside the five steps.
+    fn request_beside(&self, verb: Verb, order: &Order) -> Request {
+        let chance = &self.chance;
+        let reason = || if chance.in_a_hundred(85) { "有事".to_owned() } else { " ".to_owned() };
+        let perhaps = || chance.in_a_hundred(75).then(&reason);
+        let number = |good: &[i64], bad: &[i64]| *chance.of(if chance.in_a_hundred(85) { good } else { bad });
+        let one_of = |ids: Vec<Uuid>| if ids.is_empty() { order.id } else { *chance.of(&ids) };
+        let whistle = || one_of(order.whistles.iter().map(|one| one.id).collect());
+        match verb {
+            Verb::Merge => {
+                let others = self.orders.iter().copied().filter(|one| *one != order.id).collect();
+                Request::Merge { into: if chance.in_a_hundred(85) { one_of(others) } else { order.id } }
+            }
+            Verb::Extend => Request::Extend { reason: reason() },
+            Verb::Revisit => Request::Revisit {
+                outcome: *chance.of(&[Outcome::Solved, Outcome::Unsolved, Outcome::Unreachable]),
+                note: perhaps(),
+            },
+            Verb::Whistle => {
+                let directory = self.county.app.directory();
+                let mut departments: Vec<Uuid> = directory.departments().iter().map(|one| one.id).collect();
+                departments.truncate(1 + chance.below(departments.len()));
+                departments.extend(chance.in_a_hundred(10).then_some(order.id));
+                Request::Whistle { departments, demand: reason() }
+            }
+            Verb::CheckIn => Request::CheckIn { whistle: whistle() },
+            Verb::Conclude => Request::Conclude { whistle: whistle(), result: reason() },
+            Verb::RateWhistle => Request::RateWhistle {
+                whistle: whistle(),
+                stars: number(&[1, 3, 5], &[-1, 0, 6]),
+                comment: perhaps(),
+            },
+            Verb::Correct => Request::Correct {
+                addressee: reason(),
+                demand: reason(),
+                term_days: number(&[1, 7, 90], &[-1, 0, 91, i64::MAX]),
+            },
+            _ => {
+                let passed = chance.in_a_hundred(60);
+                let term = if chance.in_a_hundred(85) { !passed } else { passed };
+                Request::Inspect {
+                    correction: one_of(order.corrections.iter().map(|one| one.id).collect()),
+                    passed,
+                    findings: reason(),
+                    term_days: term.then_some(3),
+                }
+            }
         }
     }
 
@@ -453,6 +523,19 @@ async fn check_database(county: &SmallCounty) {
     assert_eq!(verdict.faults, []);
     assert!(verdict.transactions > 0 && verdict.entries > 0, "nobody scored: {verdict:?}");
     check_timers(county).await;
+    check_followers(county).await;
+}
+
+/// Whoever follows, follows an order that is open and knows of it; nobody is left behind.
+async fn check_followers(county: &SmallCounty) {
+    let followers = county.rows("SELECT id FROM orders WHERE status = 'merged'").await;
+    for row in followers {
+        let follower = county.order(row.try_get("", "id").expect("a column that was asked for")).await;
+        let State::Merged { into, .. } = follower.state else { panic!("its row says merged: {follower:?}") };
+        let leading = county.order(into).await;
+        assert!(leading.status().is_open(), "{follower:?} follows {leading:?}");
+        assert!(leading.followers.iter().any(|one| one.order == follower.id), "{leading:?}");
+    }
 }
 
 /// The table of timers says of every order what the order itself says.

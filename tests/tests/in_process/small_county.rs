@@ -29,7 +29,7 @@ use xingfuma_domain::{
     order::{Order, Record},
     scoring::RuleBook,
 };
-use xingfuma_queue::{MemoryQueue, limiter::Limiter};
+use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
     ConnectionTrait, Store, StoreError, StoreOptions, migrations,
     orders::{self, StoredOrder},
@@ -102,6 +102,7 @@ pub(crate) struct People {
     pub(crate) township: Caller,
     pub(crate) foreign: Caller,
     pub(crate) operator: Caller,
+    pub(crate) department: Caller,
 }
 
 /// The county: a grid with a team, a township with a team, and whoever can log in to the demo.
@@ -317,6 +318,7 @@ async fn start(
         store,
         queue: Arc::new(MemoryQueue::new()),
         limiter: Limiter::in_memory(),
+        fanout: Arc::new(MemoryFanout::new(1)),
         clock: Clock::manual(now),
         ids: Ids::seeded(seed),
         keys: load(keys),
@@ -352,6 +354,7 @@ async fn log_in_all(app: &App, county: &County) -> People {
         township: log_in(app, dispatcher(Level::Township, true)).await,
         foreign: log_in(app, dispatcher(Level::Township, false)).await,
         operator: log_in(app, one(Role::Operator)).await,
+        department: log_in(app, one(Role::Department)).await,
     }
 }
 

@@ -28,13 +28,16 @@ fn moment(text: &str) -> DateTime<Utc> {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Checks that something happens to the order at this moment: nothing a millisecond before, one event then, nothing
-/// more after it. Returns the event.
+/// Checks that something happens to the order at this moment: nothing but warnings until a millisecond before, one event
+/// then, nothing more after it. Returns the event.
 async fn fires_at(county: &SmallCounty, order: Uuid, at: DateTime<Utc>) -> Record {
-    let before = county.order(order).await.version;
+    let before = county.records(order).await.len();
     county.advance_to(at - MILLISECOND);
-    assert_eq!(county.sweep().await, 0, "nothing is due before {at}");
-    assert_eq!(county.order(order).await.version, before, "too early");
+    while county.sweep().await > 0 {}
+    let records = county.records(order).await;
+    let warnings = records[before..].iter().filter(|record| matches!(record.event, Event::Warned { .. }));
+    assert_eq!(warnings.count(), records.len() - before, "too early: {records:?}");
+    let before = county.order(order).await.version;
     county.advance_to(at);
     assert_eq!(county.sweep().await, 1, "it is due at {at}");
     assert_eq!(county.sweep().await, 0, "it is not due twice");
@@ -115,6 +118,9 @@ async fn an_offer_that_nobody_takes_climbs_to_the_county(county: SmallCounty) {
         assert!(matches!(higher.event, Event::Escalated { level: to, .. } if to == level), "{higher:?}");
     }
     assert_eq!(told(&county, "escalated").await, 2);
+    // There is nobody above the county: it is told that its own time is over, and then the order waits for people.
+    let over = fires_at(&county, order, stuck_at + TimeDelta::hours(6)).await;
+    assert!(matches!(over.event, Event::Overdue { .. }), "{over:?}");
     rests(&county, order).await;
     let rounds = i64::try_from(rounds.len()).expect("few");
     assert_eq!(county.order(order).await.epoch, rounds, "no further round");

@@ -31,11 +31,11 @@ async fn placed(county: &SmallCounty, count: usize) -> Vec<Hint> {
 /// Whom the policy told of an order.
 async fn invited(county: &SmallCounty, order: Uuid) -> Vec<Uuid> {
     let records = county.records(order).await;
-    let dispatched = records.iter().filter_map(|record| match &record.event {
+    let mut dispatched = records.iter().filter_map(|record| match &record.event {
         Event::Dispatched { invited, .. } => Some(invited.clone()),
         _ => None,
     });
-    dispatched.last().unwrap_or_default()
+    dispatched.next_back().unwrap_or_default()
 }
 
 async fn a_round_offers_each_order_and_leaves_out_what_has_moved_on(county: SmallCounty) {

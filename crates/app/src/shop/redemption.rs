@@ -374,8 +374,8 @@ impl App {
             RedemptionStatus::Expired => "redemption_expired",
             _ => "redemption_voided",
         };
-        let told =
-            Notification { audience: format!("person:{}", row.person_id), topic, data: data.to_string() };
+        let audience = format!("person:{}", row.person_id);
+        let told = Notification { audience, topic, data: data.to_string(), about: None };
         let row = RedemptionRow {
             status: status.as_str().to_owned(),
             ended_at: Some(now),

@@ -337,7 +337,9 @@ fn shortfalls(question: &Question, teams: &[TeamFacts], best: Option<&TeamFacts>
     if best.is_some() {
         return missing;
     }
-    let everywhere: Vec<&TeamFacts> = teams.iter().filter(able).collect();
+    let mut everywhere: Vec<&TeamFacts> = teams.iter().filter(able).collect();
+    // The nearest first, and the same whatever the order of rows.
+    everywhere.sort_by_key(|team| (std::cmp::Reverse(team.covers.level()), team.team));
     let asked = everywhere.iter().filter(|team| question.asked.contains(&team.team)).count();
     if everywhere.is_empty() {
         missing.push(format!("从网格到全县都没有具备技能“{skill}”的队伍"));

@@ -6,9 +6,11 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::event::Event;
+use super::following::{self, Outcome};
 use super::moves::{Hat, Hats, Verb, legal};
-use super::state::{Assignment, Completion, Engagement, Offer, Order, Rating, State, Status};
+use super::state::{Assignment, Completion, Engagement, Kind, Offer, Order, Rating, State, Status};
 use super::{AFTERCARE_SECONDS, REOPENINGS_AT_MOST, URGE_EVERY_SECONDS, WAITING_SECONDS};
+use super::{correction, whistle};
 use crate::area::Level;
 use crate::deadline::{self, Calendar, Limit, QuietHours};
 
@@ -180,6 +182,87 @@ pub enum Command {
         /// The post.
         post: Uuid,
     },
+    /// It is the same as another order, and follows that one.
+    Merge {
+        /// The order that is to lead, as it stands.
+        parent: Box<Order>,
+    },
+    /// Another order follows this one.
+    Lead {
+        /// The order that follows.
+        order: Uuid,
+        /// The resident who ordered that one.
+        requester: Uuid,
+    },
+    /// What becomes of it because the order that it follows was changed by this event.
+    Follow {
+        /// What happened to the order that leads.
+        event: Box<Event>,
+    },
+    /// More time.
+    Extend {
+        /// Why.
+        reason: String,
+    },
+    /// 回访
+    Revisit {
+        /// What it came to.
+        outcome: Outcome,
+        /// In words.
+        note: Option<String>,
+    },
+    /// 吹哨
+    Whistle {
+        /// Departments, each with the id of its call.
+        calls: Vec<(Uuid, Uuid)>,
+        /// What is needed of them.
+        demand: String,
+    },
+    /// 报到
+    CheckIn {
+        /// The call.
+        whistle: Uuid,
+    },
+    /// A department's result.
+    Conclude {
+        /// The call.
+        whistle: Uuid,
+        /// What was done.
+        result: String,
+    },
+    /// The rating of a department's result.
+    RateWhistle {
+        /// The call.
+        whistle: Uuid,
+        /// 1 to 5.
+        stars: u8,
+        /// Free words.
+        comment: Option<String>,
+    },
+    /// 限期整改
+    Correct {
+        /// The notice's id.
+        id: Uuid,
+        /// Who is to put it right.
+        addressee: String,
+        /// What is to be put right.
+        demand: String,
+        /// Within how many working days.
+        term_days: i64,
+    },
+    /// 复查
+    Inspect {
+        /// The notice.
+        id: Uuid,
+        /// It is put right.
+        passed: bool,
+        /// What was found.
+        findings: String,
+        /// A new term in working days, where it is not.
+        term_days: Option<i64>,
+    },
+    /// Tells of the clock that is to be told of.
+    Warn,
 }
 
 impl Command {
@@ -203,6 +286,21 @@ impl Command {
             Command::Escalate { .. } => Verb::Escalate,
             Command::Urge => Verb::Urge,
             Command::Show { .. } | Command::Unshow { .. } => Verb::Show,
+            Command::Merge { .. } => Verb::Merge,
+            Command::Lead { .. } => Verb::Lead,
+            Command::Follow { event } => match **event {
+                Event::Completed { .. } => Verb::Complete,
+                _ => Verb::Part,
+            },
+            Command::Extend { .. } => Verb::Extend,
+            Command::Revisit { .. } => Verb::Revisit,
+            Command::Whistle { .. } => Verb::Whistle,
+            Command::CheckIn { .. } => Verb::CheckIn,
+            Command::Conclude { .. } => Verb::Conclude,
+            Command::RateWhistle { .. } => Verb::RateWhistle,
+            Command::Correct { .. } => Verb::Correct,
+            Command::Inspect { .. } => Verb::Inspect,
+            Command::Warn => Verb::Warn,
         }
     }
 }
@@ -263,6 +361,45 @@ pub enum Refusal {
         /// How many he may hold.
         at_most: i64,
     },
+    /// It leads other orders, and cannot follow one.
+    #[error("it leads other orders")]
+    LeadsOthers,
+    /// The other order cannot lead: it is over, follows another, or leads as many as it may.
+    #[error("the other order cannot lead while {status:?}")]
+    CannotLead {
+        /// Where the other order stands.
+        status: Status,
+    },
+    /// The limits of this order have no extension.
+    #[error("no extension for this urgency")]
+    NotExtendable,
+    /// The one extension was given.
+    #[error("extended already")]
+    AlreadyExtended,
+    /// No revisit is owed.
+    #[error("no revisit is owed")]
+    NothingToRevisit,
+    /// A department that is called has not come to a result yet.
+    #[error("called already")]
+    AlreadyWhistled,
+    /// The call was answered in this way before.
+    #[error("answered already")]
+    WhistleAnswered,
+    /// A department checks in before it has a result.
+    #[error("check in first")]
+    CheckInRequired,
+    /// There is no result to rate.
+    #[error("no result yet")]
+    NothingConcluded,
+    /// Corrective notices are given about reports.
+    #[error("not a report")]
+    NotAReport,
+    /// The notice was settled by a re-inspection.
+    #[error("settled already")]
+    CorrectionSettled,
+    /// A corrective notice waits for its re-inspection.
+    #[error("a corrective notice is open")]
+    CorrectionOpen,
     /// A number is out of its range.
     #[error("{field} is out of range")]
     OutOfRange {
@@ -288,6 +425,26 @@ pub fn feasible(
         Verb::Complete if order.placed.needs_arrival && order.status() == Status::Accepted => {
             Err(Refusal::ArrivalRequired)
         }
+        Verb::Complete if order.status().is_open() && has_open_correction(order) => {
+            Err(Refusal::CorrectionOpen)
+        }
+        Verb::Extend => following::may_extend(order, context.now),
+        Verb::Revisit => following::may_revisit(order),
+        Verb::Merge => following::may_merge(order),
+        Verb::Correct if order.placed.kind != Kind::Report => Err(Refusal::NotAReport),
+        Verb::Inspect if !has_open_correction(order) => Err(Refusal::CorrectionSettled),
+        Verb::CheckIn if !order.whistles.iter().any(|one| one.checked_in.is_none()) => {
+            Err(Refusal::WhistleAnswered)
+        }
+        Verb::Conclude if !order.whistles.iter().any(|one| one.concluded.is_none()) => {
+            Err(Refusal::WhistleAnswered)
+        }
+        Verb::RateWhistle if !order.whistles.iter().any(|one| one.called_by == who.unwrap_or_default()) => {
+            Err(Refusal::NotYours)
+        }
+        Verb::Warn if order.to_tell(context.now).is_none() => {
+            Err(Refusal::Illegal { verb, status: order.status() })
+        }
         Verb::Reopen => may_reopen(order, context.now),
         Verb::Rate if aftercare_over(order, context.now) => Err(Refusal::TooLate { verb }),
         Verb::Close if !aftercare_over(order, context.now) => {
@@ -299,6 +456,10 @@ pub fn feasible(
         Verb::Urge => may_urge(order, context.now),
         _ => Ok(()),
     }
+}
+
+fn has_open_correction(order: &Order) -> bool {
+    order.corrections.iter().any(|correction| !correction.is_settled())
 }
 
 fn may_accept(order: &Order, who: Option<Uuid>) -> Result<(), Refusal> {
@@ -445,6 +606,27 @@ fn events_of(order: &Order, command: Command, by: By, context: &Context<'_>) -> 
         }
         Command::Answer { answer } => answered(order, answer, context)?,
         Command::Rate { stars, solved, tags, comment } => rated(stars, solved, tags, comment, context)?,
+        Command::Merge { parent } => following::merged(order, &parent)?,
+        Command::Lead { order, requester } => Event::Followed { order, requester },
+        Command::Follow { event } => {
+            let refusal = Refusal::Illegal { verb: Verb::Part, status: order.status() };
+            following::follow(order, &event, context).ok_or(refusal)?
+        }
+        Command::Extend { reason } => following::extended(order, reason, context)?,
+        Command::Revisit { outcome, note } => following::revisited(order, outcome, note)?,
+        Command::Whistle { calls, demand } => whistle::whistled(order, calls, demand, by, context)?,
+        Command::CheckIn { whistle } => whistle::checked_in(order, whistle)?,
+        Command::Conclude { whistle, result } => whistle::concluded(order, whistle, result)?,
+        Command::RateWhistle { whistle, stars, comment } => {
+            whistle::whistle_rated(order, whistle, stars, comment, by)?
+        }
+        Command::Correct { id, addressee, demand, term_days } => {
+            correction::ordered(order, id, addressee, demand, term_days, by, context)?
+        }
+        Command::Inspect { id, passed, findings, term_days } => {
+            correction::inspected(order, id, passed, findings, term_days, context)?
+        }
+        Command::Warn => warned(order, context)?,
         Command::Reopen { reason } => {
             Event::Reopened { reason, dispatch_by: context.after(order, order.limits().dispatch) }
         }
@@ -508,6 +690,7 @@ fn accepted(order: &Order, by: By, context: &Context<'_>) -> Result<Event, Refus
         arrive_by: limits.arrive.map(|seconds| context.after(order, seconds)),
         arrived_at: None,
         complete_by: offer.complete_by.unwrap_or_else(|| context.after(order, limits.complete)),
+        clock_from: None,
         overdue_told: offer.overdue_told,
     };
     Ok(Event::Accepted { engagement })
@@ -594,7 +777,16 @@ fn rated(
     if !(1..=5).contains(&stars) {
         return Err(Refusal::OutOfRange { field: "stars" });
     }
-    Ok(Event::Rated { rating: Rating { stars, solved, tags, comment, rated_at: context.now } })
+    let revisit_by = following::revisit_by(stars, solved, context);
+    Ok(Event::Rated { rating: Rating { stars, solved, tags, comment, rated_at: context.now }, revisit_by })
+}
+
+fn warned(order: &Order, context: &Context<'_>) -> Result<Event, Refusal> {
+    let told = order.to_tell(context.now);
+    let told = told.ok_or(Refusal::Illegal { verb: Verb::Warn, status: order.status() })?;
+    let clock = order.clocks().into_iter().find(|clock| (clock.stage, clock.of) == (told.stage, told.of));
+    let clock = clock.ok_or(Refusal::NotYours)?;
+    Ok(if told.over { Event::Overdue { clock } } else { Event::Warned { clock } })
 }
 
 fn cancelled(order: &Order, reason: Option<String>, by: By) -> Result<Event, Refusal> {

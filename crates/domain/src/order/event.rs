@@ -4,8 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::clocks::Clock;
+use super::correction::Correction;
 use super::decide::By;
+use super::following::Outcome;
 use super::state::{Assignment, Channel, Completion, Engagement, Kind, Rating};
+use super::whistle::Whistle;
 use crate::area::{AreaCode, Level};
 use crate::deadline::{TimeLimits, Urgency};
 
@@ -121,6 +125,9 @@ pub enum Event {
     Rated {
         /// What he thought.
         rating: Rating,
+        /// Until when the township has to ask him, where he was not content.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        revisit_by: Option<DateTime<Utc>>,
     },
     /// Not solved: it starts again, with fresh clocks.
     Reopened {
@@ -159,6 +166,98 @@ pub enum Event {
         /// The post.
         post: Uuid,
     },
+    /// Three quarters of a clock's time are over; of an offer's: those who were told are reminded.
+    Warned {
+        /// The clock.
+        clock: Clock,
+    },
+    /// A clock is over from whose end nothing follows but that it is told.
+    Overdue {
+        /// The clock.
+        clock: Clock,
+    },
+    /// The promise was given more time, once.
+    Extended {
+        /// Why.
+        reason: String,
+        /// Until when it should be done now.
+        complete_by: DateTime<Utc>,
+    },
+    /// It is the same as another order, and follows that one.
+    Merged {
+        /// The order that leads.
+        into: Uuid,
+    },
+    /// Another order follows this one.
+    Followed {
+        /// The order that follows.
+        order: Uuid,
+        /// The resident who ordered that one.
+        requester: Uuid,
+    },
+    /// The order that led was called off: this one is on its own again.
+    Parted {
+        /// Until when a team should have it.
+        dispatch_by: DateTime<Utc>,
+    },
+    /// 回访: the township asked the resident.
+    Revisited {
+        /// What it came to.
+        outcome: Outcome,
+        /// In words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note: Option<String>,
+    },
+    /// 吹哨: departments were called.
+    Whistled {
+        /// One call each.
+        whistles: Vec<Whistle>,
+    },
+    /// 报到: a department checked in.
+    CheckedIn {
+        /// The call.
+        whistle: Uuid,
+    },
+    /// A department has a result.
+    Concluded {
+        /// The call.
+        whistle: Uuid,
+        /// What was done.
+        result: String,
+    },
+    /// Whoever called rated what the department did.
+    WhistleRated {
+        /// The call.
+        whistle: Uuid,
+        /// 1 to 5.
+        stars: u8,
+        /// Free words.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        comment: Option<String>,
+    },
+    /// 限期整改: something has to be put right within a term.
+    CorrectionOrdered {
+        /// The notice.
+        correction: Correction,
+        /// The end of the promise, which outlasts the term; absent where nobody has promised.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        complete_by: Option<DateTime<Utc>>,
+    },
+    /// 复查: somebody looked again.
+    CorrectionInspected {
+        /// The notice.
+        correction: Uuid,
+        /// It is put right.
+        passed: bool,
+        /// What was found.
+        findings: String,
+        /// The end of a new term, where it is not.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        due_by: Option<DateTime<Utc>>,
+        /// The end of the promise, which outlasts the new term.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        complete_by: Option<DateTime<Utc>>,
+    },
 }
 
 impl Event {
@@ -182,6 +281,19 @@ impl Event {
             Event::Urged => "urged",
             Event::Shown { .. } => "shown",
             Event::Unshown { .. } => "unshown",
+            Event::Warned { .. } => "warned",
+            Event::Overdue { .. } => "overdue",
+            Event::Extended { .. } => "extended",
+            Event::Merged { .. } => "merged",
+            Event::Followed { .. } => "followed",
+            Event::Parted { .. } => "parted",
+            Event::Revisited { .. } => "revisited",
+            Event::Whistled { .. } => "whistled",
+            Event::CheckedIn { .. } => "checked_in",
+            Event::Concluded { .. } => "concluded",
+            Event::WhistleRated { .. } => "whistle_rated",
+            Event::CorrectionOrdered { .. } => "correction_ordered",
+            Event::CorrectionInspected { .. } => "correction_inspected",
         }
     }
 }

@@ -6,20 +6,32 @@
 //! * [`decide`]: `decide(order, command, by, context)` answers with events or a [`Refusal`]; it changes nothing.
 //! * `state`: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row.
 //!
+//! Beside them: `clocks`, the time that runs and who is told of it; `following`, merging, extension and revisit;
+//! `whistle` and `correction`, what departments and the enforcement owe.
+//!
 //! Free text in commands is masked before it comes here (`xingfuma_domain::masking`), so events hold none of it whole.
 
+mod apply;
+mod clocks;
+mod correction;
 mod decide;
 mod event;
+mod following;
 pub mod moves;
 mod state;
+mod whistle;
 
+pub use clocks::{Clock, Stage, Told};
+pub use correction::{Correction, Inspection, TERM_DAYS_AT_MOST};
 pub use decide::{By, Command, Context, MINUTES_AT_MOST, Refusal, decide, feasible, may_take};
 pub use event::{Event, Placed, Record};
+pub use following::{FOLLOWERS_AT_MOST, Follower, Outcome, REVISIT_WITHIN_SECONDS, Revisit, follow};
 pub use moves::{Hat, Hats, MOVES, Move, Verb, allowed_actions};
 pub use state::{
     Assignment, Channel, Completion, Due, DueKind, Engagement, Kind, Offer, Order, Rating, State, Status,
     Step,
 };
+pub use whistle::{Conclusion, WHISTLES_AT_MOST, Whistle, WhistleRating, check_in_seconds};
 
 /// Reopening and rating are open this long after completion (domain.md, "The lifecycle"), in seconds.
 pub const AFTERCARE_SECONDS: i64 = 7 * 24 * 3600;

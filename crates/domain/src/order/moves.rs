@@ -41,11 +41,35 @@ pub enum Verb {
     Urge,
     /// 晒
     Show,
+    /// It is the same as another order, and follows that one.
+    Merge,
+    /// Another order follows this one.
+    Lead,
+    /// The order that it followed was called off.
+    Part,
+    /// More time, once.
+    Extend,
+    /// 回访
+    Revisit,
+    /// 吹哨
+    Whistle,
+    /// 报到
+    CheckIn,
+    /// A department's result.
+    Conclude,
+    /// The rating of a department's result.
+    RateWhistle,
+    /// 限期整改
+    Correct,
+    /// 复查
+    Inspect,
+    /// Telling of a clock before, or at, its end.
+    Warn,
 }
 
 impl Verb {
     /// Every command.
-    pub const ALL: [Verb; 16] = [
+    pub const ALL: [Verb; 28] = [
         Verb::Place,
         Verb::Dispatch,
         Verb::Accept,
@@ -62,6 +86,18 @@ impl Verb {
         Verb::Escalate,
         Verb::Urge,
         Verb::Show,
+        Verb::Merge,
+        Verb::Lead,
+        Verb::Part,
+        Verb::Extend,
+        Verb::Revisit,
+        Verb::Whistle,
+        Verb::CheckIn,
+        Verb::Conclude,
+        Verb::RateWhistle,
+        Verb::Correct,
+        Verb::Inspect,
+        Verb::Warn,
     ];
 
     /// The path segment in the API.
@@ -83,7 +119,27 @@ impl Verb {
             Verb::Escalate => "escalate",
             Verb::Urge => "urge",
             Verb::Show => "show",
+            Verb::Merge => "merge",
+            Verb::Lead => "lead",
+            Verb::Part => "part",
+            Verb::Extend => "extend",
+            Verb::Revisit => "revisit",
+            Verb::Whistle => "whistle",
+            Verb::CheckIn => "check-in",
+            Verb::Conclude => "conclude",
+            Verb::RateWhistle => "rate-whistle",
+            Verb::Correct => "corrections",
+            Verb::Inspect => "inspect",
+            Verb::Warn => "warn",
         }
+    }
+}
+
+impl Verb {
+    /// It is not asked for of the order itself but of a call or a notice, which says what may be done with it, or of the
+    /// order that is to follow.
+    pub const fn is_asked_elsewhere(self) -> bool {
+        matches!(self, Verb::CheckIn | Verb::Conclude | Verb::RateWhistle | Verb::Inspect | Verb::Lead)
     }
 }
 
@@ -108,11 +164,15 @@ pub enum Hat {
     Queue = 64,
     /// Time passing.
     Sweep = 128,
+    /// A dispatcher of the township, or above, that contains it: what a village may not do about its own work.
+    Township = 256,
+    /// A member of a department that was whistled for it.
+    Department = 512,
 }
 
 impl Hat {
     /// Every hat.
-    pub const ALL: [Hat; 8] = [
+    pub const ALL: [Hat; 10] = [
         Hat::Requester,
         Hat::Operator,
         Hat::Offered,
@@ -121,6 +181,8 @@ impl Hat {
         Hat::Dispatcher,
         Hat::Queue,
         Hat::Sweep,
+        Hat::Township,
+        Hat::Department,
     ];
 
     /// The name in JSON and in the database.
@@ -134,6 +196,8 @@ impl Hat {
             Hat::Dispatcher => "dispatcher",
             Hat::Queue => "queue",
             Hat::Sweep => "sweep",
+            Hat::Township => "township",
+            Hat::Department => "department",
         }
     }
 }
@@ -199,6 +263,9 @@ use Hat as H;
 use Status as S;
 
 const OPEN: &[Status] = &[S::Placed, S::Dispatched, S::Accepted, S::InService, S::Waiting];
+/// As long as something may come of it by itself.
+const ALIVE: &[Status] =
+    &[S::Placed, S::Dispatched, S::Accepted, S::InService, S::Waiting, S::Completed, S::Rated];
 
 /// All legal moves. A (state, command) pair that has no row is forbidden.
 pub const MOVES: &[Move] = &[
@@ -328,6 +395,115 @@ pub const MOVES: &[Move] = &[
         who: &[H::Requester, H::Worker],
         note: "unchanged; a post that waits for consents and a moderator",
     },
+    Move {
+        verb: Verb::Merge,
+        from: &[S::Placed, S::Dispatched],
+        to: &[S::Merged],
+        who: &[H::Dispatcher],
+        note: "follows another order that is open; never one that leads others",
+    },
+    Move {
+        verb: Verb::Lead,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Dispatcher],
+        note: "unchanged; another order follows this one, in the same transaction as its merge",
+    },
+    Move {
+        verb: Verb::Complete,
+        from: &[S::Merged],
+        to: &[S::Completed],
+        who: &[H::Sweep],
+        note: "with the order that it follows, in the same transaction",
+    },
+    Move {
+        verb: Verb::Part,
+        from: &[S::Merged],
+        to: &[S::Placed],
+        who: &[H::Sweep],
+        note: "the order that it followed was called off: placed again, in the same transaction",
+    },
+    Move {
+        verb: Verb::Extend,
+        from: &[S::Accepted, S::InService],
+        to: &[S::Accepted, S::InService],
+        who: &[H::Leader, H::Dispatcher],
+        note: "unchanged; once, before the time is over, where the limits have an extension; with a reason",
+    },
+    Move {
+        verb: Verb::Revisit,
+        from: &[S::Rated, S::Closed],
+        to: &[S::Rated, S::Closed],
+        who: &[H::Township],
+        note: "unchanged; the outcome of a revisit that a poor rating has opened, once",
+    },
+    Move {
+        verb: Verb::Whistle,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Dispatcher],
+        note: "unchanged; calls departments, each with its own clock",
+    },
+    Move {
+        verb: Verb::CheckIn,
+        from: ALIVE,
+        to: ALIVE,
+        who: &[H::Department],
+        note: "unchanged; a department that was called",
+    },
+    Move {
+        verb: Verb::Conclude,
+        from: ALIVE,
+        to: ALIVE,
+        who: &[H::Department],
+        note: "unchanged; after checking in",
+    },
+    Move {
+        verb: Verb::RateWhistle,
+        from: &[
+            S::Placed,
+            S::Dispatched,
+            S::Accepted,
+            S::InService,
+            S::Waiting,
+            S::Completed,
+            S::Rated,
+            S::Closed,
+        ],
+        to: &[
+            S::Placed,
+            S::Dispatched,
+            S::Accepted,
+            S::InService,
+            S::Waiting,
+            S::Completed,
+            S::Rated,
+            S::Closed,
+        ],
+        who: &[H::Dispatcher],
+        note: "unchanged; whoever called, once, when there is a result",
+    },
+    Move {
+        verb: Verb::Correct,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Worker, H::Dispatcher, H::Department],
+        note: "unchanged; a report's corrective notice with a term; it is not completed before the re-inspection",
+    },
+    Move {
+        verb: Verb::Inspect,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Worker, H::Dispatcher, H::Department],
+        note: "unchanged; put right, or a new term",
+    },
+    Move {
+        verb: Verb::Warn,
+        from: ALIVE,
+        to: ALIVE,
+        who: &[H::Sweep],
+        note: "unchanged; tells that three quarters of a clock's time are over, or all of it, once each",
+    },
 ];
 
 /// The rows of one command.
@@ -351,7 +527,7 @@ pub fn ever(verb: Verb, hats: Hats) -> bool {
 pub fn allowed_actions(order: &Order, hats: Hats, who: uuid::Uuid, context: &Context<'_>) -> Vec<Verb> {
     Verb::ALL
         .into_iter()
-        .filter(|verb| *verb != Verb::Place)
+        .filter(|verb| *verb != Verb::Place && !verb.is_asked_elsewhere())
         .filter(|verb| {
             legal(*verb, order.status(), hats)
                 .is_some_and(|(_, hat)| feasible(order, *verb, hat, Some(who), context).is_ok())

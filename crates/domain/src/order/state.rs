@@ -1,11 +1,14 @@
 //! What an order is. A state carries its own facts.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::clocks::Told;
+use super::correction::Correction;
 use super::event::{Event, Placed, Record};
-use super::{AFTERCARE_SECONDS, HINT_GRACE_SECONDS};
+use super::following::{Follower, Revisit};
+use super::whistle::Whistle;
 use crate::area::{AreaCode, Level};
 use crate::deadline::{TimeLimits, Urgency};
 
@@ -97,6 +100,11 @@ impl Status {
             Status::Placed | Status::Dispatched | Status::Accepted | Status::InService | Status::Waiting
         )
     }
+
+    /// Nothing comes of it by itself any more.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Status::Closed | Status::Cancelled | Status::Merged)
+    }
 }
 
 /// The last of the five steps done (点派接评晒).
@@ -173,6 +181,10 @@ pub struct Engagement {
     pub arrived_at: Option<DateTime<Utc>>,
     /// When it should be done.
     pub complete_by: DateTime<Utc>,
+    /// Since when its clocks run towards these ends, where that is not since it was accepted: after a pause, or with more
+    /// time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clock_from: Option<DateTime<Utc>>,
     /// The breach of `complete_by` was told upwards.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub overdue_told: bool,
@@ -226,6 +238,9 @@ pub enum State {
         /// Why no team can be found; such an order stands on the board.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         stuck: Option<String>,
+        /// Since when the clock runs towards `dispatch_by`, where that is not since it was placed: from level to level.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        clock_from: Option<DateTime<Utc>>,
     },
     /// Offered.
     Dispatched {
@@ -299,6 +314,9 @@ pub enum State {
         into: Uuid,
         /// When.
         merged_at: DateTime<Utc>,
+        /// Who held an offer of it at that moment.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        released: Option<Assignment>,
     },
 }
 
@@ -318,6 +336,10 @@ pub enum DueKind {
     AnswerOverdue,
     /// The time for rating and reopening is over.
     Close,
+    /// Three quarters of a clock's time are over: somebody is told, or reminded.
+    Warn,
+    /// A clock is over from whose end nothing follows but that it is told.
+    Overdue,
 }
 
 impl DueKind {
@@ -330,6 +352,8 @@ impl DueKind {
             DueKind::CompleteOverdue => "complete_overdue",
             DueKind::AnswerOverdue => "answer_overdue",
             DueKind::Close => "close",
+            DueKind::Warn => "warn",
+            DueKind::Overdue => "overdue",
         }
     }
 }
@@ -382,6 +406,27 @@ pub struct Order {
     /// A post of it is published.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub shown: bool,
+    /// What was told of the clocks that run.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub told: Vec<Told>,
+    /// Its one extension was given.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub extended: bool,
+    /// The order that it followed when the work was done; absent again once it is reopened.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub merged_into: Option<Uuid>,
+    /// Orders that follow this one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub followers: Vec<Follower>,
+    /// What the township owes a resident who was not content.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revisit: Option<Revisit>,
+    /// Departments that were called.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub whistles: Vec<Whistle>,
+    /// Corrective notices.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub corrections: Vec<Correction>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -398,7 +443,12 @@ impl Order {
         Some(Order {
             id,
             placed_at: record.at,
-            state: State::Placed { since: record.at, dispatch_by: placed.dispatch_by, stuck: None },
+            state: State::Placed {
+                since: record.at,
+                dispatch_by: placed.dispatch_by,
+                stuck: None,
+                clock_from: None,
+            },
             version: 1,
             epoch: 0,
             level: placed.area.level(),
@@ -409,6 +459,13 @@ impl Order {
             reopened: 0,
             urged_at: None,
             shown: false,
+            told: Vec::new(),
+            extended: false,
+            merged_into: None,
+            followers: Vec::new(),
+            revisit: None,
+            whistles: Vec::new(),
+            corrections: Vec::new(),
             placed: placed.clone(),
         })
     }
@@ -496,7 +553,7 @@ impl Order {
     pub fn assignment(&self) -> Option<Assignment> {
         match &self.state {
             State::Dispatched { offer } => Some(offer.to),
-            State::Cancelled { released, .. } => *released,
+            State::Cancelled { released, .. } | State::Merged { released, .. } => *released,
             _ => self
                 .engagement()
                 .map(|promise| Assignment { team: promise.team, volunteer: Some(promise.volunteer) }),
@@ -511,140 +568,5 @@ impl Order {
     /// How pressing it is.
     pub fn urgency(&self) -> Urgency {
         self.placed.urgency
-    }
-
-    /// What is due next; `None` once the order has ended and nothing can come any more.
-    pub fn next_due(&self) -> Option<Due> {
-        let due = |kind, wake_at| Some(Due { kind, wake_at: Some(wake_at) });
-        match &self.state {
-            State::Placed { since, stuck: None, .. } => {
-                due(DueKind::Dispatch, *since + TimeDelta::seconds(HINT_GRACE_SECONDS))
-            }
-            State::Placed { dispatch_by, .. } if self.level > Level::County => {
-                due(DueKind::DispatchOverdue, *dispatch_by)
-            }
-            State::Placed { .. } => Some(Due { kind: DueKind::DispatchOverdue, wake_at: None }),
-            State::Dispatched { offer } => due(DueKind::AcceptOverdue, offer.accept_by),
-            State::Accepted { engagement } | State::InService { engagement } => Some(Due {
-                kind: DueKind::CompleteOverdue,
-                wake_at: (!engagement.overdue_told).then_some(engagement.complete_by),
-            }),
-            State::Waiting { until, .. } => due(DueKind::AnswerOverdue, *until),
-            State::Completed { completion } | State::Rated { completion, .. } => {
-                due(DueKind::Close, completion.completed_at + TimeDelta::seconds(AFTERCARE_SECONDS))
-            }
-            State::Closed { .. } | State::Cancelled { .. } | State::Merged { .. } => None,
-        }
-    }
-
-    fn remember_told(&mut self, people: impl IntoIterator<Item = Uuid>) {
-        for person in people {
-            if !self.invited.contains(&person) {
-                self.invited.push(person);
-            }
-        }
-    }
-
-    /// Folds one record into the order. Records come from [`super::decide`] and fit the state they were decided on;
-    /// one that does not leaves the state alone and still counts as a version.
-    pub fn apply(&mut self, record: &Record) {
-        self.version += 1;
-        let at = record.at;
-        match record.event.clone() {
-            Event::Placed(_) => {}
-            Event::Dispatched { to, accept_by, complete_by, invited, .. } => {
-                self.epoch += 1;
-                self.remember_told(invited.iter().copied().chain(to.volunteer));
-                if !self.asked.contains(&to.team) {
-                    self.asked.push(to.team);
-                }
-                let told = self.engagement().is_some_and(|promise| promise.overdue_told)
-                    || matches!(&self.state, State::Dispatched { offer } if offer.overdue_told);
-                let overdue_told = complete_by.is_some() && told;
-                let declined = Vec::new();
-                let offer = Offer { to, at, accept_by, complete_by, overdue_told, declined, invited };
-                self.state = State::Dispatched { offer };
-            }
-            Event::NoTeamLeft { reason, level, dispatch_by } => {
-                self.level = level;
-                self.state = State::Placed { since: at, dispatch_by, stuck: Some(reason) };
-            }
-            Event::Accepted { engagement } => self.state = State::Accepted { engagement },
-            Event::Declined { by, whole_team, returned_by, .. } => {
-                self.remember_told([by]);
-                let team = self.assignment().map(|held| held.team).filter(|_| whole_team);
-                self.refused.extend(team.filter(|team| !self.refused.contains(team)));
-                match (returned_by, &mut self.state) {
-                    (Some(dispatch_by), state) => {
-                        *state = State::Placed { since: at, dispatch_by, stuck: None }
-                    }
-                    (None, State::Dispatched { offer }) => offer.declined.push(by),
-                    (None, _) => {}
-                }
-            }
-            Event::Arrived { .. } => {
-                if let State::Accepted { engagement } = &self.state {
-                    let mut engagement = engagement.clone();
-                    engagement.arrived_at = Some(at);
-                    self.state = State::InService { engagement };
-                }
-            }
-            Event::Completed { completion } => self.state = State::Completed { completion },
-            Event::WaitStarted { question, until } => {
-                if let State::Accepted { engagement } | State::InService { engagement } = &self.state {
-                    let engagement = engagement.clone();
-                    self.state = State::Waiting { engagement, since: at, until, question };
-                }
-            }
-            Event::Answered { arrive_by, complete_by, .. } => {
-                if let State::Waiting { engagement, .. } = &self.state {
-                    let mut engagement = engagement.clone();
-                    (engagement.arrive_by, engagement.complete_by) = (arrive_by, complete_by);
-                    self.state = match engagement.arrived_at {
-                        Some(_) => State::InService { engagement },
-                        None => State::Accepted { engagement },
-                    };
-                }
-            }
-            Event::Rated { rating } => {
-                if let State::Completed { completion } = &self.state {
-                    self.state = State::Rated { completion: completion.clone(), rating };
-                }
-            }
-            Event::Reopened { dispatch_by, .. } => {
-                self.reopened += 1;
-                let asked = std::mem::take(&mut self.asked);
-                self.asked_before.extend(asked);
-                self.asked_before.sort_unstable();
-                self.asked_before.dedup();
-                self.level = self.placed.area.level();
-                self.urged_at = None;
-                self.invited.clear();
-                self.refused.clear();
-                self.state = State::Placed { since: at, dispatch_by, stuck: None };
-            }
-            Event::Cancelled { reason } => {
-                self.state = State::Cancelled { cancelled_at: at, reason, released: self.assignment() };
-            }
-            Event::Closed => {
-                if let Some(completion) = self.completion().cloned() {
-                    let rating = self.rating().cloned();
-                    self.state = State::Closed { completion, rating, closed_at: at };
-                }
-            }
-            Event::Escalated { level, dispatch_by, .. } => {
-                self.level = level;
-                match &mut self.state {
-                    State::Placed { dispatch_by: due, .. } => *due = dispatch_by.unwrap_or(*due),
-                    State::Accepted { engagement } | State::InService { engagement } => {
-                        engagement.overdue_told |= engagement.complete_by <= at;
-                    }
-                    _ => {}
-                }
-            }
-            Event::Urged => self.urged_at = Some(at),
-            Event::Shown { .. } => self.shown = true,
-            Event::Unshown { .. } => self.shown = false,
-        }
     }
 }
