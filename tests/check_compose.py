@@ -20,6 +20,8 @@ REQUIRED = {
     "XINGFUMA_TRUSTED_PROXIES",
     "XINGFUMA_COUNTY__CODE",
 }
+# What may be left out: empty values are as good as none.
+OPTIONAL = {"XINGFUMA_KEYS__DATA_OLD", "XINGFUMA_CORS__ORIGINS"}
 failures = []
 
 
@@ -38,7 +40,7 @@ def check_services(services: dict) -> None:
     for name in ("migrate", "serve", "worker"):
         service = services[name]
         check(service["command"] == [name], f"{name} runs `xingfuma {name}`")
-        check(set(service["environment"]) == REQUIRED, f"{name} has exactly the required variables")
+        check(set(service["environment"]) == REQUIRED | OPTIONAL, f"{name} has exactly the variables that are known")
         check(service["depends_on"]["postgres"]["condition"] == "service_healthy", f"{name} waits for PostgreSQL")
     for name in ("serve", "worker"):
         service = services[name]
@@ -70,7 +72,7 @@ def check_services(services: dict) -> None:
 
 def check_secrets(compose: str) -> None:
     """No value of its own for a secret, and no variable that may be forgotten silently."""
-    optional = {"XINGFUMA_HTTP_PORT"}
+    optional = {"XINGFUMA_HTTP_PORT"} | OPTIONAL
     used = {}
     for name, rest in re.findall(r"\$\{([A-Z_]+)([^}]*)\}", compose):
         used.setdefault(name, []).append(rest)

@@ -46,7 +46,8 @@ fn binary() -> PathBuf {
 }
 
 /// The program with its arguments and nothing of the tester's own configuration.
-fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
+#[must_use]
+pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = Command::new("setpriv");
     dying_with_its_parent(&mut command).arg(binary()).args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -284,11 +285,35 @@ impl Demo {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Runs `xingfuma score …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn score(&self, words: &[&str]) -> Told {
+        let data = self.home.path().join("data").display().to_string();
+        run(&[&["score"], words, &["--data-dir", &data]].concat(), &[])
+    }
+
     /// Runs `xingfuma audit …` on its ledger, while it goes on.
     #[must_use]
     pub fn audit(&self, words: &[&str]) -> Told {
-        let data = self.home.path().join("data").display().to_string();
-        run(&[&["audit"], words, &["--data-dir", &data]].concat(), &[])
+        self.run(&[&["audit"], words].concat(), &[])
+    }
+
+    /// Runs a command of the program on its data directory, while it goes on.
+    #[must_use]
+    pub fn run(&self, words: &[&str], settings: &[(String, String)]) -> Told {
+        let data = self.data().display().to_string();
+        run(&[words, &["--data-dir", &data]].concat(), settings)
+    }
+
+    /// One of its keys: `DATA`, `TOKEN` or `INDEX`.
+    ///
+    /// # Panics
+    /// When it has no such key.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        let wanted = format!("XINGFUMA_KEYS__{name}");
+        let found = read_keys(&self.data()).into_iter().find(|(key, _)| *key == wanted);
+        found.unwrap_or_else(|| panic!("no {wanted}")).1
     }
 }
 
@@ -303,7 +328,12 @@ pub struct Told {
     pub complained: String,
 }
 
-fn run(words: &[&str], settings: &[(String, String)]) -> Told {
+/// Runs a command of the program to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn run(words: &[&str], settings: &[(String, String)]) -> Told {
     let output = command(words, settings).output().expect("the program runs");
     Told {
         success: output.status.success(),
@@ -397,10 +427,8 @@ impl Fleet {
         port: u16,
         base: Option<String>,
     ) -> Process {
-        let mut settings = self.settings.clone();
-        settings.push(("XINGFUMA_LISTEN".to_owned(), address(port)));
-        settings.retain(|(setting, _)| besides.iter().all(|(other, _)| other != setting));
-        settings.extend(besides.iter().filter(|(_, value)| !value.is_empty()).cloned());
+        let mut settings = vec![("XINGFUMA_LISTEN".to_owned(), address(port))];
+        settings.extend(self.settings_besides(besides));
         let log = self.home.path().join(format!("{word}-{name}.log"));
         Process::start(vec![word.to_owned()], settings, log, base)
     }
@@ -424,6 +452,49 @@ impl Fleet {
         let roots = self.home.path().join("roots.jsonl").display().to_string();
         settings.push(("XINGFUMA_AUDIT__ROOTS".to_owned(), roots));
         run(&[&["audit"], words].concat(), &settings)
+    }
+
+    /// What its processes are told under this name.
+    ///
+    /// # Panics
+    /// When they are told nothing of it.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> &str {
+        let found = self.settings.iter().find(|(setting, _)| setting == name);
+        &found.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
+    fn settings_besides(&self, besides: &[(String, String)]) -> Vec<(String, String)> {
+        let mut settings = self.settings.clone();
+        settings.retain(|(setting, _)| besides.iter().all(|(other, _)| other != setting));
+        settings.extend(besides.iter().filter(|(_, value)| !value.is_empty()).cloned());
+        settings
+    }
+
+    /// Runs a command of the program to its end, with these settings besides the fleet's or in their place.
+    #[must_use]
+    pub fn run(&self, words: &[&str], besides: &[(String, String)]) -> Told {
+        run(words, &self.settings_besides(besides))
+    }
+
+    /// Starts a command of the program, which can be killed.
+    #[must_use]
+    pub fn start_command(&self, words: &[&str], besides: &[(String, String)]) -> Process {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let log = self.home.path().join(format!("{}.log", words.join("-")));
+        Process::start(words, self.settings_besides(besides), log, None)
+    }
+
+    /// The directory with the logs of its processes and its data directory.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs `xingfuma score …` on its ledger, while it goes on.
+    #[must_use]
+    pub fn score(&self, words: &[&str]) -> Told {
+        run(&[&["score"], words].concat(), &self.settings)
     }
 
     /// Runs SQL in the fleet's database (see [`Postgres::sql`]).

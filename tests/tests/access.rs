@@ -5,6 +5,7 @@
 //! read the difference before it is committed. The table is the same on both databases.
 
 use std::{
+    cell::{Cell, OnceCell},
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -22,6 +23,8 @@ use xingfuma_tests::{
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
 /// The id of the grant that makes a resident a volunteer.
 const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
+/// The month of the notice.
+const NOTICE: &str = "2025-11";
 /// An id that nothing has.
 const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -79,7 +82,8 @@ const EVERYBODY: [Who; 15] = [
 ];
 
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
-const ENDINGS: [&str; 2] = ["POST /api/v1/auth/logout", "DELETE /api/v1/me"];
+const ENDINGS: [&str; 3] =
+    ["POST /api/v1/auth/logout", "DELETE /api/v1/me", "POST /api/v1/staff/{id}/totp/reset"];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,8 +121,24 @@ enum Target {
     Leave,
     /// The team of the worker.
     Team,
+    /// A report about the sign that nobody has closed.
+    SignReport,
+    /// The worker, who has a badge.
+    Volunteer,
+    /// Somebody of the staff, who has no second factor.
+    Staff,
+    /// The requester, for whom the worker agreed as his guardian.
+    Ward,
     /// The village's call to the department, which has answered it so far.
     Whistle(Answered),
+    /// The requester's objection to a line of the notice, which is somebody else's.
+    Objection,
+    /// The shop of the village; the teammate keeps it.
+    Shop,
+    /// Its goods.
+    Goods,
+    /// What the worker has reserved there.
+    Redemption,
 }
 
 /// How far a department has come with a call.
@@ -142,7 +162,10 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 /// The one place that has to learn of a new operation.
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
-    use Target::{Appeal, Claim, Deduction, Entry, Leave, None as Nowhere, Order, Post, Team, Whistle};
+    use Target::{
+        Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
+        Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+    };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
     let trial = match operation {
@@ -200,6 +223,25 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "POST /api/v1/signs/{code}/report" => on(Nowhere, |_| json!({ "kind": "damaged" })),
+        "GET /api/v1/sign-reports" => on(Nowhere, nothing),
+        "POST /api/v1/sign-reports/{id}/close" => on(SignReport, |_| json!({ "outcome": "in_order" })),
+        // Without a reason, so that the sign and the badge stay: who may is told 422.
+        "POST /api/v1/signs/{code}/revoke" | "POST /api/v1/signs/{code}/replace" => {
+            on(Nowhere, |_| json!({ "reason": "" }))
+        }
+        "POST /api/v1/volunteers/{id}/badge" => on(Volunteer, nothing),
+        "POST /api/v1/badges/{number}/revoke" => on(Nowhere, |_| json!({ "status": "lost", "reason": "" })),
+        "POST /api/v1/me/totp" => on(Nowhere, nothing),
+        "POST /api/v1/me/totp/confirm" => on(Nowhere, |_| json!({ "code": "000000" })),
+        "POST /api/v1/staff/{id}/totp/reset" => on(Staff, reason),
+        "GET /api/v1/audit" => on(Nowhere, nothing),
+        "GET /api/v1/me/consents" | "POST /api/v1/me/guardian-code" => on(Nowhere, nothing),
+        "POST /api/v1/me/consents" => on(Nowhere, |_| json!({ "kind": "ranking_by_name", "version": 1 })),
+        "POST /api/v1/me/consents/withdraw" => on(Nowhere, |_| json!({ "kind": "ranking_by_name" })),
+        "PUT /api/v1/me/age" => on(Nowhere, |_| json!({ "under14": false })),
+        "POST /api/v1/me/wards" => on(Nowhere, |_| json!({ "code": "no-such-code" })),
+        "DELETE /api/v1/me/wards/{id}" => on(Ward, nothing),
         "GET /api/v1/departments" | "GET /api/v1/orders/similar" => on(Nowhere, nothing),
         "POST /api/v1/orders/{id}/merge" => {
             on(Order(Dispatched), |world| json!({ "into": world.make(Dispatched).order }))
@@ -235,6 +277,46 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
         "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
         "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
+        "GET /api/v1/leaderboards"
+        | "GET /api/v1/score/periods"
+        | "GET /api/v1/score/notices"
+        | "GET /api/v1/score/notices/{month}/lines"
+        | "GET /api/v1/score/notices/{month}/objections"
+        | "POST /api/v1/score/periods/{month}/seal" => on(Nowhere, nothing),
+        "POST /api/v1/score/periods" => on(Nowhere, |_| json!({ "month": "2025-12" })),
+        "POST /api/v1/score/notices/{month}/objections" => {
+            on(Nowhere, |_| json!({ "line": 1, "reason": "与事实不符" }))
+        }
+        "GET /api/v1/score/objections/{id}" => on(Objection, nothing),
+        "POST /api/v1/score/objections/{id}/decide" => {
+            on(Objection, |_| json!({ "uphold": false, "reason": "经核查属实" }))
+        }
+        "GET /api/v1/shop/shops"
+        | "GET /api/v1/shop/goods"
+        | "GET /api/v1/shop/donations"
+        | "GET /api/v1/shop/redemptions" => on(Nowhere, nothing),
+        "POST /api/v1/shop/shops" => {
+            on(Nowhere, |world| json!({ "areaCode": world.free_area(), "name": "爱心超市（试）" }))
+        }
+        "PUT /api/v1/shop/shops/{id}/keepers" => on(Shop, |world| json!({ "personIds": [world.teammate] })),
+        "GET /api/v1/shop/shops/{id}/reconciliation" => on(Shop, nothing),
+        "POST /api/v1/shop/goods" => {
+            on(Nowhere, |world| json!({ "shopId": world.shop().shop, "name": "肥皂", "price": 2 }))
+        }
+        "PUT /api/v1/shop/goods/{id}" => on(Goods, |_| json!({ "name": "毛巾", "price": 1, "active": true })),
+        "POST /api/v1/shop/goods/{id}/count" => on(Goods, |_| json!({ "change": 1, "reason": "盘点" })),
+        "POST /api/v1/shop/donations" => on(
+            Nowhere,
+            |world| json!({ "goodsId": world.shop().goods, "quantity": 1, "donor": "村委会", "donorIsPerson": false }),
+        ),
+        "POST /api/v1/shop/redemptions" => {
+            on(Nowhere, |world| json!({ "goodsId": world.shop().goods, "quantity": 1 }))
+        }
+        "POST /api/v1/shop/redemptions/hand-over" => {
+            on(Nowhere, |world| json!({ "code": text(&world.redeemed(), "code") }))
+        }
+        "GET /api/v1/shop/redemptions/{id}" => on(Redemption, nothing),
+        "POST /api/v1/shop/redemptions/{id}/void" => on(Redemption, reason),
         "POST /api/v1/score/appeals" => on(Deduction, reason),
         "POST /api/v1/score/appeals/{id}/decide" => {
             on(Appeal, |_| json!({ "uphold": true, "reason": "属实" }))
@@ -252,8 +334,19 @@ struct World {
     team: String,
     department: String,
     teammate: String,
+    operator: String,
     /// What was made and not used up, by stage.
     ready: BTreeMap<Stage, Made>,
+    /// The village's shop, once somebody asked for it.
+    shop: OnceCell<MadeShop>,
+    /// Lines of the notice that were objected to.
+    objected: Cell<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct MadeShop {
+    shop: String,
+    goods: String,
 }
 
 #[derive(Clone, Debug)]
@@ -271,15 +364,68 @@ impl World {
         let roles = people[&Who::Sibling].get("/me").expect(200);
         assert_eq!(roles["roles"][0]["role"], "volunteer", "counts at the next request: {roles}");
         let me = people[&Who::Worker].get("/me").expect(200);
+        let _ = sql(&running_notice());
+        let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
         World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
             team: text(&me["roles"][0], "teamId"),
             department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
+            operator: id_of(&people[&Who::Operator]),
             people,
             ready: BTreeMap::new(),
+            shop: OnceCell::new(),
+            objected: Cell::new(1),
         }
+    }
+
+    /// An objection to a line that nobody has objected to.
+    fn objection(&self) -> String {
+        self.objected.set(self.objected.get() + 1);
+        let objection = json!({ "line": self.objected.get(), "reason": "与事实不符" });
+        let path = format!("/score/notices/{NOTICE}/objections");
+        text(&self.post(Who::Requester, &path, &objection), "id")
+    }
+
+    /// The village's shop, kept by the teammate, with goods for a point; the worker has points to spend.
+    fn shop(&self) -> &MadeShop {
+        self.shop.get_or_init(|| {
+            let village = &self.area()[..12];
+            let shop =
+                self.post(Who::Village, "/shop/shops", &json!({ "areaCode": village, "name": "爱心超市" }));
+            let shop = text(&shop, "id");
+            let keepers = json!({ "personIds": [self.teammate] }).to_string().into_bytes();
+            let path = format!("/shop/shops/{shop}/keepers");
+            let appointed = self.people[&Who::Village].send("PUT", &path, &[], &keepers).expect("an answer");
+            assert_eq!(appointed.status, 200, "{}", appointed.text());
+            let goods = json!({ "shopId": shop, "name": "毛巾", "price": 1 });
+            let goods = text(&self.post(Who::Teammate, "/shop/goods", &goods), "id");
+            let given =
+                json!({ "goodsId": goods, "quantity": 500, "donor": "村委会", "donorIsPerson": false });
+            self.post(Who::Teammate, "/shop/donations", &given);
+            let claim = text(&self.post(Who::Worker, "/score/claims", &self.claim("B06", None)), "id");
+            let granted = json!({ "grant": true, "points": 50, "reason": "属实" });
+            self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted);
+            MadeShop { shop, goods }
+        })
+    }
+
+    /// What the worker has just reserved.
+    fn redeemed(&self) -> Value {
+        let wanted = json!({ "goodsId": self.shop().goods, "quantity": 1 });
+        self.post(Who::Worker, "/shop/redemptions", &wanted)
+    }
+
+    /// The area of the worker's role: his grid.
+    fn area(&self) -> String {
+        text(&self.people[&Who::Worker].get("/me").expect(200)["roles"][0], "areaCode")
+    }
+
+    /// The worker's grid, which has no shop until the first who may opens it.
+    fn free_area(&self) -> String {
+        self.shop();
+        self.area()
     }
 
     fn order(&self) -> Value {
@@ -377,6 +523,19 @@ impl World {
         text(entry.unwrap_or_else(|| panic!("nothing for {order}: {passbook}")), "id")
     }
 
+    fn sign_report(&self) -> String {
+        let report = format!("/signs/{}/report", self.sign);
+        let reported = self.people[&Who::Anonymous].post(&report, &json!({ "kind": "damaged" }));
+        assert_eq!(reported.status, 204, "{}", reported.text());
+        let open = self.people[&Who::Admin].get("/sign-reports").expect(200);
+        text(&open["items"][0], "id")
+    }
+
+    fn ward(&self) -> String {
+        let code = self.post(Who::Requester, "/me/guardian-code", &json!({}));
+        text(&self.post(Who::Worker, "/me/wards", &json!({ "code": code["code"] })), "id")
+    }
+
     /// A claim about what happened an hour ago, by the server's clock: tests have none.
     /// A leave in a hundred days, which keeps nobody from serving now.
     fn leave(&self) -> Value {
@@ -441,7 +600,15 @@ impl World {
             Target::Appeal => (None, self.appeal()),
             Target::Leave => (None, text(&self.post(Who::Worker, "/me/leave", &self.leave()), "id")),
             Target::Team => (None, self.team.clone()),
+            Target::Staff => (None, self.operator.clone()),
+            Target::SignReport => (None, self.sign_report()),
+            Target::Volunteer => (None, id_of(&self.people[&Who::Worker])),
+            Target::Ward => (None, self.ward()),
             Target::Whistle(answered) => (None, self.whistle(answered)),
+            Target::Objection => (None, self.objection()),
+            Target::Shop => (None, self.shop().shop.clone()),
+            Target::Goods => (None, self.shop().goods.clone()),
+            Target::Redemption => (None, text(&self.redeemed(), "id")),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -474,12 +641,21 @@ impl World {
 
     fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        let path =
+            if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
         // A question that can be answered.
         let path = match operation {
             "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
             _ => path.replace("{correction}", NOTHING),
         };
+        let path = path
+            .replace("{id}", id)
+            .replace("{code}", &self.sign)
+            .replace("{number}", &self.badge)
+            .replace("{month}", NOTICE)
+            .replace("/reconciliation", "/reconciliation?month=2026-10")
+            .replace("/leaderboards", "/leaderboards?by=township");
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),
@@ -539,6 +715,29 @@ fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
          SELECT {grant}, t.county, {person}, 'volunteer', a.area_code, t.id, '2026-01-01 00:00:00+00:00' \
          FROM team t JOIN team_area a ON a.team_id = t.id \
          WHERE t.kind = 'grid' AND a.area_code <> '{grid}' ORDER BY a.area_code LIMIT 1"
+    )
+}
+
+/// SQL that publishes the list of a month long past, with a notice that runs for ever.
+fn running_notice() -> String {
+    format!(
+        "INSERT INTO score_period (county, month, status, claims_closed_at, working_days, published_at, notice_ends_at, \
+         line_count, points) VALUES ('140724', '{NOTICE}', 'notice', '2025-12-01T00:00:00+00:00', 5, \
+         '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, 100)"
+    )
+}
+
+/// SQL that writes a hundred lines of that list, of people whom nobody knows.
+fn lines_of_notice(grid: &str, is_postgres: bool) -> String {
+    let lines = (1..=100).map(|number| {
+        let id = format!("{number:032x}");
+        let id = if is_postgres { format!("'{id}'") } else { format!("X'{id}'") };
+        format!("('140724', '{NOTICE}', {id}, {number}, '{grid}', 1, 1, 0, 0, 'standing')")
+    });
+    format!(
+        "INSERT INTO score_period_line (county, month, person_id, number, area_code, points, entries, late, corrected, \
+         status) VALUES {}",
+        lines.collect::<Vec<_>>().join(", ")
     )
 }
 

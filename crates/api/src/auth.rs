@@ -28,6 +28,8 @@ struct PasswordRequest {
     #[schema(example = "dispatcher-140724100")]
     username: String,
     password: String,
+    /// The code of the second factor, where one is in force.
+    totp: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -133,7 +135,7 @@ async fn bind_phone(
 /// Log staff in.
 #[utoipa::path(post, path = "/api/v1/auth/password", tag = "auth", request_body = PasswordRequest,
     responses((status = 200, body = SessionJson), (status = 400, body = ProblemBody),
-        (status = 401, body = ProblemBody, description = "bad_credentials"),
+        (status = 401, body = ProblemBody, description = "bad_credentials, totp_required, totp_wrong"),
         (status = 429, body = ProblemBody, description = "too_many_requests"), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/password")]
 async fn log_in_password(
@@ -143,7 +145,8 @@ async fn log_in_password(
 ) -> Result<HttpResponse, Problem> {
     state.app.count_log_in(from).await?;
     let app = state.app.clone();
-    let work = async move { app.log_in_password(&body.read.username, &body.read.password).await };
+    let PasswordRequest { username, password, totp } = body.read;
+    let work = async move { app.log_in_password(&username, &password, totp.as_deref()).await };
     let opened = state.app.run(work).await?;
     session(&state, opened)
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -25,12 +25,17 @@ const KEY_LONGEST: usize = 128;
 /// Somebody who has logged in; without him the answer is 401.
 pub(crate) struct LoggedIn(pub(crate) Caller);
 
+/// Who asks, for what is noted when he is refused.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking(pub(crate) Uuid);
+
 impl FromRequest for LoggedIn {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<State>>().cloned();
+        let asked = request.clone();
         let token = bearer(request.headers()).map(str::to_owned);
         Box::pin(async move {
             let refused = || Problem::new(401, "unauthenticated");
@@ -39,6 +44,7 @@ impl FromRequest for LoggedIn {
             let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
             let app = state.app.clone();
             let caller = state.app.run(async move { app.caller(session).await }).await?;
+            asked.extensions_mut().insert(Asking(caller.actor.person));
             Ok(LoggedIn(caller))
         })
     }

@@ -9,31 +9,42 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer, dev::Server, middleware};
 use ipnet::IpNet;
 use utoipa::OpenApi;
+use utoipa::openapi::{Content, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
 mod address;
+mod audit;
 pub mod auth;
 mod beside;
 mod board;
 mod claims;
+mod consents;
+mod cors;
 mod duty;
 mod extract;
+mod leaderboards;
 mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
 mod parts_json;
+mod periods;
+mod plates;
 mod problem;
+mod redemptions;
 mod request_id;
 mod room;
 mod scan;
 mod score;
+mod shop;
 mod showcase;
 mod stream;
 mod token;
+mod totp;
 
 pub use address::address;
+pub use cors::is_origin;
 pub use token::Tokens;
 
 /// What every handler works with.
@@ -45,6 +56,8 @@ pub struct State {
     pub tokens: Tokens,
     /// Proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Origins whose pages may speak with the API.
+    pub origins: Arc<[String]>,
 }
 
 macro_rules! operations {
@@ -62,7 +75,7 @@ macro_rules! operations {
             ),
             paths($($module::$name),+),
             components(schemas(problem::ProblemBody)),
-            modifiers(&Bearer),
+            modifiers(&Bearer, &ProblemType),
         )]
         struct Document;
     };
@@ -80,6 +93,17 @@ operations!(
     me::passbook,
     own_data::export,
     own_data::erase,
+    totp::enrol,
+    totp::confirm,
+    totp::reset,
+    audit::accesses,
+    consents::list,
+    consents::give,
+    consents::take_back,
+    consents::state_age,
+    consents::guardian_code,
+    consents::agree_as_guardian,
+    consents::end_guardianship,
     duty::enter_leave,
     duty::leaves,
     duty::end_leave,
@@ -88,6 +112,13 @@ operations!(
     scan::sign,
     scan::badge,
     scan::categories,
+    plates::report,
+    plates::reports,
+    plates::close_report,
+    plates::revoke_sign,
+    plates::replace_sign,
+    plates::issue_badge,
+    plates::revoke_badge,
     orders::place,
     orders::list,
     // Before the one order: its path would be an id otherwise.
@@ -140,6 +171,31 @@ operations!(
     claims::make_appeal,
     claims::appeals,
     claims::decide_appeal,
+    leaderboards::read_board,
+    periods::list_periods,
+    periods::close_claims,
+    periods::seal,
+    periods::notices,
+    periods::notice_lines,
+    periods::make_objection,
+    periods::list_objections,
+    periods::read_objection,
+    periods::decide_objection,
+    shop::open,
+    shop::shops,
+    shop::keepers,
+    shop::reconciliation,
+    shop::offer,
+    shop::list_goods,
+    shop::change_goods,
+    shop::count,
+    shop::donate,
+    shop::donations,
+    redemptions::redeem,
+    redemptions::list,
+    redemptions::hand_over,
+    redemptions::one,
+    redemptions::void,
     room::livez,
     room::readyz,
     room::metrics,
@@ -154,6 +210,32 @@ impl utoipa::Modify for Bearer {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
+}
+
+/// The macro calls every body `application/json`; a problem is sent as what it is.
+struct ProblemType;
+
+impl utoipa::Modify for ProblemType {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let operations = document.paths.paths.values_mut().flat_map(|path| {
+            [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
+        });
+        for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+            let RefOr::T(response) = response else { continue };
+            if response.content.get(JSON).is_some_and(is_problem)
+                && let Some(content) = response.content.shift_remove(JSON)
+            {
+                response.content.insert("application/problem+json".to_owned(), content);
+            }
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+
+fn is_problem(content: &RefOr<Content>) -> bool {
+    let RefOr::T(content) = content else { return false };
+    matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.ends_with("/ProblemBody"))
 }
 
 /// The specification, as it is committed in `openapi/`.

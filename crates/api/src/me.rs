@@ -57,6 +57,12 @@ struct MessageJson {
     /// The appeal that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     appeal_id: Option<Uuid>,
+    /// The redemption that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redemption_id: Option<Uuid>,
+    /// The objection that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objection_id: Option<Uuid>,
     #[schema(example = "accepted")]
     topic: String,
     /// Facts for the text.
@@ -69,12 +75,15 @@ struct MessageJson {
 
 impl From<Message> for MessageJson {
     fn from(message: Message) -> MessageJson {
-        let [claim, appeal] = ["claim_", "appeal_"].map(|word| message.topic.starts_with(word));
+        let [claim, appeal, redemption, objection] =
+            ["claim_", "appeal_", "redemption_", "objection_"].map(|word| message.topic.starts_with(word));
         MessageJson {
             id: message.id,
-            order_id: (!claim && !appeal).then_some(message.order_id),
+            order_id: (!claim && !appeal && !redemption && !objection).then_some(message.order_id),
             claim_id: claim.then_some(message.order_id),
             appeal_id: appeal.then_some(message.order_id),
+            redemption_id: redemption.then_some(message.order_id),
+            objection_id: objection.then_some(message.order_id),
             topic: message.topic,
             data: serde_json::from_str(&message.data).unwrap_or_default(),
             created_at: message.created_at,
@@ -137,6 +146,9 @@ struct LineJson {
     /// Assessment points.
     #[schema(example = 3)]
     points: i64,
+    /// Points that can be spent: those of an award, or those paid for goods that were handed over.
+    #[schema(example = 3)]
+    spendable: i64,
     /// The points are on hold for review.
     held: bool,
     #[schema(example = "609")]
@@ -164,6 +176,8 @@ struct PassbookJson {
     spendable: i64,
     /// Points on hold.
     held: i64,
+    /// Points put aside for goods that wait in a shop.
+    reserved: i64,
     entries: Vec<LineJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -196,6 +210,7 @@ async fn passbook(
             id: line.id,
             at: line.at,
             points: line.points,
+            spendable: line.spendable,
             held: line.held,
             cause: line.cause,
             rule: line.rule_code,
@@ -208,6 +223,7 @@ async fn passbook(
         assessment: balances.assessment,
         spendable: balances.spendable,
         held: balances.held,
+        reserved: balances.reserved,
         entries,
         next_cursor,
     }))

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use xingfuma_app::own_data::{OwnData, is_own};
 
 use crate::State;
+use crate::consents::{WordJson, words};
 use crate::extract::LoggedIn;
 use crate::me::MeJson;
 use crate::order_json::OrderJson;
@@ -74,6 +75,8 @@ struct OwnDataJson {
     posts: Vec<PostCopyJson>,
     points: PointsCopyJson,
     messages: Vec<MessageCopyJson>,
+    /// What he agreed to, and took back.
+    consents: Vec<WordJson>,
     /// Who was shown what, and why.
     disclosures: Vec<DisclosureJson>,
 }
@@ -118,6 +121,7 @@ impl From<OwnData> for OwnDataJson {
                 entries: entries.collect(),
             },
             messages: messages.collect(),
+            consents: words(person, own.consents),
             disclosures: disclosures.collect(),
             person: MeJson::from(own.me),
         }

@@ -131,6 +131,7 @@ impl From<AppError> for Problem {
                 Problem { retry_after: Some(2), ..Problem::new(503, "unavailable").with_detail(what) }
             }
             AppError::Store(StoreError::Overdrawn) => Problem::new(409, "insufficient_points"),
+            AppError::Store(StoreError::Stock) => Problem::new(409, "out_of_stock"),
             AppError::Store(StoreError::Overflow) => Problem::new(409, "amount_too_large"),
             AppError::Store(error) => {
                 tracing::warn!(%error, "the database did not do what was asked");
@@ -215,6 +216,11 @@ fn title(code: &str, english: bool) -> &'static str {
         "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),
         "malformed_request" => ("请求格式不正确", "The request is malformed"),
         "payload_too_large" => ("请求内容过大", "The body is too large"),
+        "badge_active" => ("已有在用号牌，请先注销", "There is a badge in force; revoke it first"),
+        "totp_required" => ("请输入动态验证码", "The code of the second factor is missing"),
+        "totp_wrong" => ("动态验证码不正确或已使用", "The code is wrong or was used"),
+        "totp_active" => ("已启用动态验证码", "A second factor is in force already"),
+        "guardian_consent_missing" => ("未满14周岁，需监护人同意", "Under 14 a guardian has to agree"),
         "consent_missing" => ("还缺少当事人的同意", "A consent is missing"),
         "post_exists" => ("该服务单已有晒单", "The order has a post already"),
         "post_not_pending" => ("该晒单不在待审状态", "The post does not wait any more"),
@@ -247,6 +253,25 @@ fn title(code: &str, english: bool) -> &'static str {
         "not_a_report" => ("只有问题上报单可以限期整改", "Corrective notices are for reports"),
         "correction_settled" => ("该整改已复查通过", "The notice is settled"),
         "correction_open" => ("还有整改未复查", "A corrective notice waits for its re-inspection"),
+        "period_not_over" => ("该月尚未结束", "The month is not over"),
+        "period_closed" => ("该期已关闭，不能重复", "The period is closed already"),
+        "period_not_next" => ("请按月份顺序办理", "Periods are closed and sealed one after the other"),
+        "period_not_frozen" => ("该期名单尚未生成", "There is no list yet"),
+        "claims_waiting" => ("还有申报未审定", "Claims wait for a decision"),
+        "notice_runs" => ("公示期未满", "The public notice is not over"),
+        "notice_over" => ("公示已结束", "The public notice is over"),
+        "already_objected" => ("您已对该条提出过异议", "You have objected to this line before"),
+        "objection_not_pending" => ("该异议已有结论", "The objection is decided already"),
+        "shop_exists" => ("该区域已有爱心超市", "The area has a shop already"),
+        "out_of_stock" => ("库存不足", "Not enough in stock"),
+        "stock_out_of_range" => {
+            ("库存不能小于零或超过上限", "The stock would fall below zero or grow too large")
+        }
+        "code_used" => ("该兑换码已使用", "The code was used already"),
+        "code_expired" => ("该兑换码已过期", "The code has expired"),
+        "code_voided" => ("该兑换已取消", "The redemption was called off"),
+        "code_foreign" => ("该兑换码属于其他爱心超市", "The code belongs to another shop"),
+        "redemption_ended" => ("该兑换已结束", "The redemption has ended already"),
         "busy" => ("操作繁忙，请重试", "Busy; try again"),
         _ => ("出错了，请稍后再试", "Something went wrong"),
     };

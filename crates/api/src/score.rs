@@ -28,6 +28,12 @@ struct RuleJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     monthly_cap: Option<i64>,
     evidence_required: bool,
+    /// The first day on which this version holds, in China time; absent: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_from: Option<String>,
+    /// It holds in this area only, and overrules what holds around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_code: Option<String>,
 }
 
 impl From<&Rule> for RuleJson {
@@ -41,6 +47,8 @@ impl From<&Rule> for RuleJson {
             version: rule.version,
             monthly_cap: rule.monthly_cap,
             evidence_required: rule.evidence_required,
+            effective_from: rule.effective_from.map(|day| day.to_string()),
+            area_code: rule.area.map(|area| area.to_string()),
         }
     }
 }
@@ -94,7 +102,9 @@ impl From<&PostedTransaction> for EntryJson {
 #[serde(rename_all = "camelCase")]
 struct WhyJson {
     entry: EntryJson,
-    rule: RuleJson,
+    /// The rule; absent where goods of a shop were paid for, whose price gave the number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleJson>,
     /// What the rule was applied to.
     #[schema(value_type = Object)]
     inputs: serde_json::Value,
@@ -121,7 +131,7 @@ async fn why(
     let why = state.app.run(async move { app.why(&caller, entry).await }).await?;
     Ok(HttpResponse::Ok().json(WhyJson {
         entry: EntryJson::from(&why.posted),
-        rule: RuleJson::from(&why.rule),
+        rule: why.rule.as_ref().map(RuleJson::from),
         inputs: serde_json::to_value(&why.posted.posting.inputs).unwrap_or_default(),
         recomputed: why.recomputed,
         agrees: why.recomputed == why.posted.posting.points(),

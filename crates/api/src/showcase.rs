@@ -41,11 +41,28 @@ struct PostJson {
     resident_consents: bool,
     volunteer_consents: bool,
     featured: bool,
+    /// What was hidden in the text before anybody saw it: kinds and places, never what it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hidden: Vec<SpanJson>,
+    /// What WeChat said of the text: `passed`, or `review` where a person has to look with care.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "passed")]
+    check: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     created_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     published_at: Option<DateTime<Utc>>,
+}
+
+/// A place in a text where something was hidden, in characters.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct SpanJson {
+    /// `mobile`, `landline`, `id_number`, `house_number`, `long_number`, `name` or `address`.
+    #[schema(example = "mobile")]
+    kind: String,
+    start: usize,
+    length: usize,
 }
 
 impl From<&PostRow> for PostJson {
@@ -59,6 +76,12 @@ impl From<&PostRow> for PostJson {
             resident_consents: post.resident_consent_at.is_some(),
             volunteer_consents: post.volunteer_consent_at.is_some(),
             featured: post.featured_at.is_some(),
+            hidden: post
+                .hidden
+                .as_deref()
+                .and_then(|spans| serde_json::from_str(spans).ok())
+                .unwrap_or_default(),
+            check: post.checked.clone(),
             reason: post.reason.clone(),
             created_at: post.created_at,
             published_at: post.published_at,

@@ -91,6 +91,9 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -112,29 +115,135 @@ mod tests {
         }
     }
 
+    fn json(value: serde_json::Value) -> String {
+        URL_SAFE_NO_PAD.encode(value.to_string())
+    }
+
+    /// A token put together by hand, signed as its header says or not.
+    fn made(header: &serde_json::Value, claims: &serde_json::Value, key: &[u8]) -> String {
+        let parts = format!("{}.{}", json(header.clone()), json(claims.clone()));
+        let algorithm = match header["alg"].as_str() {
+            Some("HS384") => Algorithm::HS384,
+            Some("HS512") => Algorithm::HS512,
+            _ => Algorithm::HS256,
+        };
+        let key = EncodingKey::from_secret(key);
+        let signature = jsonwebtoken::crypto::sign(parts.as_bytes(), &key, algorithm).expect("a signature");
+        format!("{parts}.{signature}")
+    }
+
+    fn header() -> serde_json::Value {
+        serde_json::json!({ "alg": "HS256", "typ": TYPE, "kid": KEY_ID })
+    }
+
+    fn claims() -> serde_json::Value {
+        let (iat, exp) = (at(0).timestamp(), at(ACCESS_SECONDS).timestamp());
+        serde_json::json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": Uuid::from_u128(1), "sid": Uuid::from_u128(7),
+            "iat": iat, "nbf": iat, "exp": exp,
+        })
+    }
+
+    fn with(mut value: serde_json::Value, name: &str, member: serde_json::Value) -> serde_json::Value {
+        value[name] = member;
+        value
+    }
+
+    fn without(mut value: serde_json::Value, name: &str) -> serde_json::Value {
+        value.as_object_mut().expect("an object").remove(name);
+        value
+    }
+
+    const KEY: [u8; 32] = [1; 32];
+
     #[test]
-    fn another_algorithm_type_or_key_id_is_refused() {
-        let tokens = Tokens::new(&[1; 32]);
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: Uuid::nil(),
-            sid: Uuid::nil(),
-            iat: at(0).timestamp(),
-            nbf: at(0).timestamp(),
-            exp: at(60).timestamp(),
-        };
-        let sign =
-            |header: &Header| encode(header, &claims, &EncodingKey::from_secret(&[1; 32])).expect("signed");
-        let header = |algorithm, typ: &str, kid: &str| {
-            let mut header = Header::new(algorithm);
-            header.typ = Some(typ.to_owned());
-            header.kid = Some(kid.to_owned());
-            header
-        };
-        assert!(tokens.read(&sign(&header(Algorithm::HS256, TYPE, KEY_ID)), at(0)).is_some());
-        assert!(tokens.read(&sign(&header(Algorithm::HS512, TYPE, KEY_ID)), at(0)).is_none());
-        assert!(tokens.read(&sign(&header(Algorithm::HS256, "JWT", KEY_ID)), at(0)).is_none());
-        assert!(tokens.read(&sign(&header(Algorithm::HS256, TYPE, "2")), at(0)).is_none());
+    fn every_header_but_ours_is_refused() {
+        let tokens = Tokens::new(&KEY);
+        let good = made(&header(), &claims(), &KEY);
+        assert_eq!(
+            tokens.read(&good, at(0)),
+            Some(Uuid::from_u128(7)),
+            "the table below differs from a good one"
+        );
+        for (name, member) in [
+            ("alg", "none"),
+            ("alg", "None"),
+            ("alg", "HS384"),
+            ("alg", "HS512"),
+            ("alg", "RS256"),
+            ("alg", "ES256"),
+            ("alg", "EdDSA"),
+            ("alg", ""),
+            ("typ", "JWT"),
+            ("typ", "rt+jwt"),
+            ("typ", ""),
+            ("kid", "2"),
+            ("kid", ""),
+            ("kid", "../1"),
+        ] {
+            let bad = made(&with(header(), name, member.into()), &claims(), &KEY);
+            assert_eq!(tokens.read(&bad, at(0)), None, "{name} {member}");
+        }
+        for name in ["alg", "typ", "kid"] {
+            assert_eq!(
+                tokens.read(&made(&without(header(), name), &claims(), &KEY), at(0)),
+                None,
+                "no {name}"
+            );
+        }
+        assert_eq!(tokens.read(&made(&header(), &claims(), &[2; 32]), at(0)), None, "a foreign key");
+        assert_eq!(tokens.read(&made(&header(), &claims(), b""), at(0)), None, "no key");
+    }
+
+    #[test]
+    fn every_claim_has_to_be_right() {
+        let tokens = Tokens::new(&KEY);
+        let read = |claims: &serde_json::Value| tokens.read(&made(&header(), claims, &KEY), at(0));
+        assert!(read(&claims()).is_some());
+        for name in ["iss", "aud", "sub", "sid", "iat", "nbf", "exp"] {
+            assert_eq!(read(&without(claims(), name)), None, "no {name}");
+            for bad in [serde_json::Value::Null, "".into(), "other".into(), (-1.5).into(), true.into()] {
+                assert_eq!(read(&with(claims(), name, bad.clone())), None, "{name} {bad}");
+            }
+        }
+        for name in ["iss", "aud"] {
+            assert_eq!(read(&with(claims(), name, "XINGFUMA".into())), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn time_counts_to_the_second() {
+        let tokens = Tokens::new(&KEY);
+        let leeway = LEEWAY_SECONDS.cast_signed();
+        for (exp, good) in [(-leeway - 1, false), (-leeway, false), (1 - leeway, true), (1, true)] {
+            let token = made(&header(), &with(claims(), "exp", at(exp).timestamp().into()), &KEY);
+            assert_eq!(tokens.read(&token, at(0)).is_some(), good, "exp {exp}");
+        }
+        for (nbf, good) in [(0, true), (leeway, true), (leeway + 1, false), (3_600, false)] {
+            let token = made(&header(), &with(claims(), "nbf", at(nbf).timestamp().into()), &KEY);
+            assert_eq!(tokens.read(&token, at(0)).is_some(), good, "nbf {nbf}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let tokens = Tokens::new(&KEY);
+        let good = made(&header(), &claims(), &KEY);
+        let parts: Vec<&str> = good.split('.').collect();
+        let forged = json(with(claims(), "sid", Uuid::from_u128(8).to_string().into()));
+        for bad in [
+            String::new(),
+            "..".to_owned(),
+            format!("{}.{}.", parts[0], parts[1]),
+            format!("{}.{}", parts[0], parts[1]),
+            format!("{}.{forged}.{}", parts[0], parts[2]),
+            format!("{good}.{}", parts[2]),
+            format!("{good}="),
+            format!(" {good}"),
+            good.replace('.', "。"),
+            "a".repeat(100_000),
+        ] {
+            assert_eq!(tokens.read(&bad, at(0)), None, "{bad:.80}");
+        }
     }
 }

@@ -5,9 +5,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::china_date;
 use xingfuma_store::Store;
@@ -75,6 +76,63 @@ pub async fn take_root(
     Ok(taken)
 }
 
+/// How far the audit log went at a moment, as it is written down outside the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// The county.
+    pub county: AreaCode,
+    /// The number of the last sealed row.
+    pub seq: i64,
+    /// When it was written down.
+    pub at: DateTime<Utc>,
+    /// The hash of that row's link, in hexadecimal.
+    pub hash: String,
+}
+
+/// The file of the audit log's heads: beside that of the ledger's roots.
+fn heads_file(roots: &Path) -> PathBuf {
+    roots.with_file_name("audit-heads.jsonl")
+}
+
+/// The heads of the audit log that were written down beside this file of roots; none where there is no file yet.
+///
+/// # Errors
+/// When the file cannot be read, or a line of it is no head.
+pub fn read_heads(roots: &Path) -> io::Result<Vec<AuditHead>> {
+    let text = match fs::read_to_string(heads_file(roots)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect()
+}
+
+/// Writes down how far the audit log goes: to the log, and to a file beside that of the roots.
+///
+/// # Errors
+/// When the database fails, or the file cannot be written.
+pub async fn write_head(
+    store: &Store,
+    county: AreaCode,
+    roots: Option<&Path>,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let chain = xingfuma_store::audit::head(store.pool(), county).await?;
+    let hash = chain.head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head = AuditHead { county, seq: chain.seq, at, hash };
+    tracing::info!(%county, seq = head.seq, hash = head.hash, "the audit log's daily head");
+    let Some(roots) = roots else { return Ok(()) };
+    let file = heads_file(roots);
+    let written = || -> io::Result<()> {
+        let mut line = serde_json::to_string(&head)?;
+        line.push('\n');
+        let mut file = OpenOptions::new().create(true).append(true).open(&file)?;
+        file.write_all(line.as_bytes())?;
+        file.sync_all()
+    };
+    written().map_err(|error| AppError::Internal(format!("{}: {error}", file.display())))
+}
+
 impl App {
     /// Takes the ledger's root of this day, once.
     ///
@@ -82,6 +140,10 @@ impl App {
     /// As [`take_root`].
     pub async fn take_daily_root(&self) -> Result<Option<Root>, AppError> {
         let file = self.settings.roots.as_deref();
-        take_root(&self.store, self.settings.county, file, self.clock.now()).await
+        let taken = take_root(&self.store, self.settings.county, file, self.clock.now()).await?;
+        if taken.is_some() {
+            write_head(&self.store, self.settings.county, file, self.clock.now()).await?;
+        }
+        Ok(taken)
     }
 }

@@ -10,7 +10,7 @@ use xingfuma_store::whistles;
 
 use crate::command::{Ask, Reply, Request};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
 /// Longest demand, result, note or finding, in characters.
@@ -19,16 +19,20 @@ const WORDS_LONGEST: usize = 500;
 const ADDRESSEE_LONGEST: usize = 60;
 
 /// One text that must be there, masked.
-fn words(field: &'static str, text: &str, longest: usize) -> Result<String, AppError> {
+fn words(known: &KnownWords, field: &'static str, text: &str, longest: usize) -> Result<String, AppError> {
     let mut fields = Fields::default();
-    let text = masked(&fields.text(field, text, longest));
+    let text = known.masked(&fields.text(field, text, longest));
     fields.check()?;
     Ok(text)
 }
 
-fn optional_words(field: &'static str, text: Option<&str>) -> Result<Option<String>, AppError> {
+fn optional_words(
+    known: &KnownWords,
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<String>, AppError> {
     let mut fields = Fields::default();
-    let text = fields.optional(field, text, WORDS_LONGEST).map(|text| masked(&text));
+    let text = fields.optional(field, text, WORDS_LONGEST).map(|text| known.masked(&text));
     fields.check()?;
     Ok(text)
 }
@@ -45,37 +49,38 @@ impl App {
         caller: &Caller,
         order: &Order,
         request: &Request,
+        known: &KnownWords,
     ) -> Result<Command, AppError> {
         match request {
             Request::Merge { into } => self.prepare_merge(caller, *into).await,
             Request::Extend { reason } => {
-                Ok(Command::Extend { reason: words("reason", reason, REASON_LONGEST)? })
+                Ok(Command::Extend { reason: words(known, "reason", reason, REASON_LONGEST)? })
             }
             Request::Revisit { outcome, note } => {
-                let note = optional_words("note", note.as_deref())?;
+                let note = optional_words(known, "note", note.as_deref())?;
                 if *outcome == Outcome::Unsolved && note.is_none() {
                     return Err(AppError::invalid("note", "required"));
                 }
                 Ok(Command::Revisit { outcome: *outcome, note })
             }
-            Request::Whistle { departments, demand } => self.prepare_whistle(departments, demand),
+            Request::Whistle { departments, demand } => self.prepare_whistle(departments, demand, known),
             Request::CheckIn { whistle } => {
                 called(caller, order, *whistle)?;
                 Ok(Command::CheckIn { whistle: *whistle })
             }
             Request::Conclude { whistle, result } => {
                 called(caller, order, *whistle)?;
-                let result = words("result", result, WORDS_LONGEST)?;
+                let result = words(known, "result", result, WORDS_LONGEST)?;
                 Ok(Command::Conclude { whistle: *whistle, result })
             }
             Request::RateWhistle { whistle, stars: given, comment } => {
-                let comment = optional_words("comment", comment.as_deref())?;
+                let comment = optional_words(known, "comment", comment.as_deref())?;
                 Ok(Command::RateWhistle { whistle: *whistle, stars: stars(*given)?, comment })
             }
             Request::Correct { addressee, demand, term_days } => Ok(Command::Correct {
                 id: self.new_id(),
-                addressee: words("addressee", addressee, ADDRESSEE_LONGEST)?,
-                demand: words("demand", demand, WORDS_LONGEST)?,
+                addressee: words(known, "addressee", addressee, ADDRESSEE_LONGEST)?,
+                demand: words(known, "demand", demand, WORDS_LONGEST)?,
                 term_days: *term_days,
             }),
             Request::Inspect { correction, passed, findings, term_days } => {
@@ -85,7 +90,7 @@ impl App {
                 Ok(Command::Inspect {
                     id: *correction,
                     passed: *passed,
-                    findings: words("findings", findings, WORDS_LONGEST)?,
+                    findings: words(known, "findings", findings, WORDS_LONGEST)?,
                     term_days: *term_days,
                 })
             }
@@ -104,13 +109,18 @@ impl App {
         Ok(Command::Merge { parent: Box::new(parent) })
     }
 
-    fn prepare_whistle(&self, departments: &[Uuid], demand: &str) -> Result<Command, AppError> {
+    fn prepare_whistle(
+        &self,
+        departments: &[Uuid],
+        demand: &str,
+        known: &KnownWords,
+    ) -> Result<Command, AppError> {
         let directory = self.directory();
         let mut fields = Fields::default();
         if departments.iter().any(|department| directory.department(*department).is_none()) {
             fields.fault("departmentIds", "department_unknown");
         }
-        let demand = masked(&fields.text("demand", demand, WORDS_LONGEST));
+        let demand = known.masked(&fields.text("demand", demand, WORDS_LONGEST));
         fields.check()?;
         let calls = departments.iter().map(|department| (self.new_id(), *department)).collect();
         Ok(Command::Whistle { calls, demand })

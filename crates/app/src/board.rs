@@ -5,10 +5,10 @@ use xingfuma_domain::access::{self, Action, Role};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, due, inbox, people, transact};
+use xingfuma_store::{StoreError, audit, due, inbox, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::view::{Contact, OrderSeen, open_private};
 use crate::{App, AppError, Caller};
 
@@ -33,7 +33,10 @@ impl App {
         let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
         let whole = whole.ok_or(AppError::NotFound)?;
         let surname = self.surname_of(caller, &whole.stored.order, whole.engaged.as_ref()).await?;
-        let (seen, _) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
+        let (seen, view) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
+        if view.log_contact && seen.contact.is_some() {
+            self.note_read(caller, "contact_read", id, seen.order.placed.requester).await;
+        }
         Ok(seen)
     }
 
@@ -132,7 +135,7 @@ impl App {
             return Err(AppError::Forbidden);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = self.known_words(caller, &whole)?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         self.count_reveal(caller).await?;
         let wrapped = whole.requester_key.as_deref().ok_or(AppError::Gone("person"))?;
@@ -140,7 +143,7 @@ impl App {
         let private = open_private(&key, order.id, &whole.stored.private)?;
         let entry = self.disclosure(caller, order, "contact_revealed", Some(reason));
         let noted: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await }))
+            transact(&self.store, move |conn| Box::pin(async move { audit::append(conn, &[entry]).await }))
                 .await;
         noted?;
         Ok(Contact { name: private.name, phone: private.phone, address: private.address })

@@ -12,16 +12,16 @@ use xingfuma_domain::access::{Action, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::scoring::{
     AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault, SourceType,
-    check_appeal, check_claim, may_decide, on_claim_decided, reversal,
+    check_appeal, check_claim, may_decide, month_of, on_claim_decided, reversal,
 };
 use xingfuma_store::claims::{self, AppealRow, ClaimRow, Filter};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::orders::Notification;
-use xingfuma_store::{StoreError, idempotency, inbox, people, transact};
+use xingfuma_store::{StoreError, idempotency, inbox, people, periods, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
 /// Longest evidence, in characters.
@@ -100,7 +100,14 @@ impl App {
         let grid = people::grid_of(self.store.pool(), county, whose).await?;
         // Somebody outside the caller's areas is nobody to him.
         let grid = grid.filter(|grid| own || allow(&caller.actor, Action::ClaimForOther, *grid));
-        let rule = check_claim(&self.rules, &request.rule_code, request.happened_at, request.points, now);
+        let rule = check_claim(
+            &self.rules,
+            &request.rule_code,
+            grid.unwrap_or(county),
+            request.happened_at,
+            request.points,
+            now,
+        );
         let deducts = matches!(&rule, Ok(rule) if rule.kind == RuleKind::Deduction);
         if deducts && grid.is_some_and(|grid| own || !allow(&caller.actor, Action::ClaimDeduction, grid)) {
             return Err(AppError::Forbidden);
@@ -109,10 +116,16 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let evidence = masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
+        let evidence =
+            caller.known_words()?.masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
         for fault in rule.err().unwrap_or_default() {
             let (field, code) = field_of(fault);
             fields.fault(field, code);
+        }
+        // Claims about a month whose period has begun are closed: what is to be corrected there is objected to.
+        let month = month_of(request.happened_at);
+        if periods::claims_closed(self.store.pool(), county, month).await? {
+            fields.fault("happenedAt", "claims_closed");
         }
         if grid.is_none() {
             fields.fault("personId", "not_a_volunteer");
@@ -176,7 +189,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", &decision.reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", &decision.reason, REASON_LONGEST));
         fields.check()?;
         if claim.status != "pending" {
             return Err(AppError::Conflict("claim_not_pending"));
@@ -298,7 +311,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         check_appeal(&of, me, now).map_err(|refusal| match refusal {
             AppealRefusal::NotADeduction => AppError::Conflict("not_appealable"),
@@ -375,7 +388,7 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         if appeal.status != "pending" {
             return Err(AppError::Conflict("appeal_not_pending"));
@@ -425,7 +438,7 @@ impl App {
     }
 
     /// The answer of a write that others may have been quicker to make.
-    async fn reply(
+    pub(crate) async fn reply(
         &self,
         written: Result<(), StoreError>,
         keyed: &Keyed,

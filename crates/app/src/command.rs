@@ -11,13 +11,15 @@ use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
 use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Outcome, Record, Refusal, decide, moves};
 use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_completed, on_rated};
+use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::idempotency::{self, Answer};
-use xingfuma_store::inbox::AuditEntry;
 use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, joining, people, writing};
 
+use crate::privacy::{OrderPrivate, PersonPrivate, Private};
+use crate::text::KnownWords;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, duty, notify};
 
@@ -241,6 +243,11 @@ impl Request {
             Request::Inspect { .. } => Verb::Inspect,
         }
     }
+
+    /// Whether it brings free text.
+    fn has_words(&self) -> bool {
+        !matches!(self, Request::Accept | Request::Arrive { .. } | Request::Urge)
+    }
 }
 
 impl App {
@@ -334,6 +341,20 @@ impl App {
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
     }
 
+    /// The words by which a text about this order may give its people away: the caller's, the contact's, the
+    /// requester's. Of somebody who was erased nothing is known any more.
+    pub(crate) fn known_words(&self, caller: &Caller, whole: &WholeOrder) -> Result<KnownWords, AppError> {
+        let known = caller.known_words()?;
+        let Some(wrapped) = &whole.requester_key else { return Ok(known) };
+        let (order, requester) = (&whole.stored.order, whole.stored.order.placed.requester);
+        let key = self.keys.data_key(requester, wrapped)?;
+        let known = known.and_order(&OrderPrivate::open(&key, order.id, &whole.stored.private)?);
+        match &whole.requester_private {
+            Some(sealed) => Ok(known.and_person(&PersonPrivate::open(&key, requester, sealed)?)),
+            None => Ok(known),
+        }
+    }
+
     async fn decide_for(
         &self,
         ask: &Ask,
@@ -342,7 +363,9 @@ impl App {
         request: &Request,
     ) -> Result<(Command, By, Vec<Event>), AppError> {
         let order = &whole.stored.order;
-        let command = self.prepare(&ask.caller, order, hats, request).await?;
+        let known =
+            if request.has_words() { self.known_words(&ask.caller, whole)? } else { KnownWords::default() };
+        let command = self.prepare(&ask.caller, order, hats, request, &known).await?;
         let (by, events) =
             decide(order, command.clone(), Some(ask.caller.actor.person), hats, &self.context())?;
         Ok((command, by, events))
@@ -354,38 +377,43 @@ impl App {
         order: &Order,
         hats: Hats,
         request: &Request,
+        known: &KnownWords,
     ) -> Result<Command, AppError> {
         match request {
             Request::Dispatch { team, volunteer, reason } => {
-                self.prepare_dispatch(*team, *volunteer, reason.as_deref()).await
+                self.prepare_dispatch(*team, *volunteer, reason.as_deref(), known).await
             }
             Request::Accept => Ok(Command::Accept),
             Request::Decline { reason, whole_team } => {
                 let leads = whole_team.unwrap_or(hats.has(Hat::Leader));
-                self.prepare_decline(caller.actor.person, order, reason.as_deref(), leads).await
+                self.prepare_decline(caller.actor.person, order, reason.as_deref(), leads, known).await
             }
-            Request::HandOver { volunteer, reason } => self.prepare_hand_over(*volunteer, reason).await,
+            Request::HandOver { volunteer, reason } => {
+                self.prepare_hand_over(*volunteer, reason, known).await
+            }
             Request::Arrive { sign, badge } => {
                 self.prepare_arrive(caller, order, sign.as_deref(), badge.as_deref()).await
             }
-            Request::Complete { summary, minutes } => crate::serve::prepare_complete(summary, *minutes),
-            Request::Wait { question } => crate::serve::prepare_wait(question),
-            Request::Answer { answer } => crate::serve::prepare_answer(answer),
-            Request::Rate { stars, solved, tags, comment } => {
-                crate::rate::prepare_rate(*stars, *solved, tags, comment.as_deref())
+            Request::Complete { summary, minutes } => {
+                crate::serve::prepare_complete(summary, *minutes, known)
             }
-            Request::Reopen { reason } => crate::rate::prepare_reopen(reason),
-            Request::Cancel { reason } => crate::serve::prepare_cancel(reason.as_deref()),
-            Request::Escalate { reason } => crate::serve::prepare_escalate(reason),
+            Request::Wait { question } => crate::serve::prepare_wait(question, known),
+            Request::Answer { answer } => crate::serve::prepare_answer(answer, known),
+            Request::Rate { stars, solved, tags, comment } => {
+                crate::rate::prepare_rate(*stars, *solved, tags, comment.as_deref(), known)
+            }
+            Request::Reopen { reason } => crate::rate::prepare_reopen(reason, known),
+            Request::Cancel { reason } => crate::serve::prepare_cancel(reason.as_deref(), known),
+            Request::Escalate { reason } => crate::serve::prepare_escalate(reason, known),
             Request::Urge => Ok(Command::Urge),
-            beside => self.prepare_beside(caller, order, beside).await,
+            beside => self.prepare_beside(caller, order, beside, known).await,
         }
     }
 
     async fn carry_out(
         &self,
         ask: &Ask,
-        whole: WholeOrder,
+        mut whole: WholeOrder,
         command: &Command,
         by: By,
         events: Vec<Event>,
@@ -394,7 +422,7 @@ impl App {
         change.decision = self.decision_by_hand(&change, by, command);
         change.used_in_month = used_in_month(&change, whole.engaged.as_ref());
         let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
-        let mut records = whole.records;
+        let mut records = std::mem::take(&mut whole.records);
         records.extend(change.records.iter().cloned());
         let after = WholeOrder { stored: change.after.clone(), records, ..whole };
         let (seen, view) = self.seen_whole(&ask.caller.actor, after, surname)?.ok_or(AppError::NotFound)?;

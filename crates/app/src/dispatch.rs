@@ -10,7 +10,7 @@ use xingfuma_store::orders::{self, StoredDecision};
 use xingfuma_store::people;
 use xingfuma_store::scope::Scope;
 
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
 /// Longest reason, in characters.
@@ -38,9 +38,10 @@ impl App {
         team: Uuid,
         volunteer: Option<Uuid>,
         reason: Option<&str>,
+        known: &KnownWords,
     ) -> Result<Command, AppError> {
         let mut fields = Fields::default();
-        let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| masked(&reason));
+        let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| known.masked(&reason));
         if self.directory().team(team).is_none() {
             fields.fault("teamId", "team_unknown");
         }

@@ -1,6 +1,7 @@
 //! Keys and sealing. Keys live outside the database; what they seal lives inside.
 //!
-//! Three keys, each of 32 bytes: `data` wraps the data key of every person; `token` signs log-ins and derives refresh
+//! Three keys, each of 32 bytes: `data` wraps the data key of every person (and `data_old` is the one before it, still
+//! read while [`crate::rotation`] is under way); `token` signs log-ins and derives refresh
 //! tokens; `index` finds a phone without storing it and fingerprints requests. Every sealed text starts with an
 //! algorithm byte, so that another algorithm (SM4) can follow, then a nonce; it is bound to a label and an id, so that
 //! it cannot be moved to another row.
@@ -30,6 +31,9 @@ pub struct KeyTexts {
     pub token: String,
     /// Finds phones, fingerprints requests.
     pub index: String,
+    /// The key before `data`, while data keys are wrapped anew; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_old: String,
 }
 
 impl std::fmt::Debug for KeyTexts {
@@ -42,7 +46,7 @@ impl KeyTexts {
     /// Fresh keys.
     pub fn generate(ids: &Ids) -> KeyTexts {
         let fresh = || STANDARD.encode(ids.bytes::<32>());
-        KeyTexts { data: fresh(), token: fresh(), index: fresh() }
+        KeyTexts { data: fresh(), token: fresh(), index: fresh(), data_old: String::new() }
     }
 }
 
@@ -67,6 +71,8 @@ pub enum WeakKey {
 pub struct Keys {
     wrapping: Aes256Gcm,
     answers: Aes256Gcm,
+    /// The same two under the key before, while it is still read.
+    old: Option<(Aes256Gcm, Aes256Gcm)>,
     token: [u8; 32],
     refresh: [u8; 32],
     phone: [u8; 32],
@@ -88,18 +94,22 @@ impl Keys {
         let data = check("data", &texts.data)?;
         let token = check("token", &texts.token)?;
         let index = check("index", &texts.index)?;
-        for (one, other, names) in [
-            (data, token, ("data", "token")),
-            (data, index, ("data", "index")),
-            (token, index, ("token", "index")),
-        ] {
-            if one == other {
-                return Err(WeakKey::Same(names.0, names.1));
+        let old = if texts.data_old.is_empty() { None } else { Some(check("data_old", &texts.data_old)?) };
+        let mut all = vec![("data", data), ("token", token), ("index", index)];
+        all.extend(old.map(|old| ("data_old", old)));
+        for (n, (name, key)) in all.iter().enumerate() {
+            if let Some((other, _)) = all[n + 1..].iter().find(|(_, other)| other == key) {
+                return Err(WeakKey::Same(name, other));
             }
         }
+        let of_data = |key: &[u8; 32]| {
+            (cipher(&derive(key, "wrap data keys")), cipher(&derive(key, "seal kept answers")))
+        };
+        let (wrapping, answers) = of_data(&data);
         Ok(Keys {
-            wrapping: cipher(&derive(&data, "wrap data keys")),
-            answers: cipher(&derive(&data, "seal kept answers")),
+            wrapping,
+            answers,
+            old: old.as_ref().map(of_data),
             token: derive(&token, "sign access tokens"),
             refresh: derive(&token, "derive refresh tokens"),
             phone: derive(&index, "find phones"),
@@ -124,9 +134,27 @@ impl Keys {
     /// # Errors
     /// [`Unsealable`] when it was wrapped by another key or for another person.
     pub fn data_key(&self, person: Uuid, wrapped: &[u8]) -> Result<DataKey, Unsealable> {
-        let raw = open(&self.wrapping, "data key", person, wrapped)?;
+        let raw = self.unwrapped(person, wrapped)?.0;
         let raw: [u8; 32] = raw.try_into().map_err(|_| Unsealable)?;
         Ok(DataKey(cipher(&raw)))
+    }
+
+    /// The raw data key, and whether the key before had wrapped it.
+    fn unwrapped(&self, person: Uuid, wrapped: &[u8]) -> Result<(Vec<u8>, bool), Unsealable> {
+        match (open(&self.wrapping, "data key", person, wrapped), &self.old) {
+            (Ok(raw), _) => Ok((raw, false)),
+            (Err(_), Some((old, _))) => Ok((open(old, "data key", person, wrapped)?, true)),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// The data key under the key in force, where the one before had wrapped it; none where nothing is to be done.
+    ///
+    /// # Errors
+    /// [`Unsealable`] when it is under neither.
+    pub fn rewrap(&self, person: Uuid, wrapped: &[u8], ids: &Ids) -> Result<Option<Vec<u8>>, Unsealable> {
+        let (raw, old) = self.unwrapped(person, wrapped)?;
+        Ok(old.then(|| seal(&self.wrapping, "data key", person, &raw, ids)))
     }
 
     /// Seals an answer that is kept under a caller's key.
@@ -139,7 +167,10 @@ impl Keys {
     /// # Errors
     /// [`Unsealable`] when it was sealed by another key.
     pub fn open_answer(&self, sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
-        open(&self.answers, "kept answer", Uuid::nil(), sealed)
+        match (open(&self.answers, "kept answer", Uuid::nil(), sealed), &self.old) {
+            (Err(_), Some((_, old))) => open(old, "kept answer", Uuid::nil(), sealed),
+            (opened, _) => opened,
+        }
     }
 
     /// The blind index of a phone: the same phone gives the same bytes, which tell nothing without the key.
@@ -293,6 +324,32 @@ mod tests {
         for cut in 0..14 {
             assert_eq!(again.open("order", row, &sealed[..cut]), Err(Unsealable));
         }
+    }
+
+    #[test]
+    fn the_key_before_is_read_and_nothing_is_written_under_it() {
+        let ids = Ids::seeded(3);
+        let before = KeyTexts::generate(&ids);
+        let after = KeyTexts { data: KeyTexts::generate(&ids).data, ..before.clone() };
+        let during = KeyTexts { data_old: before.data.clone(), ..after.clone() };
+        let load = |texts: &KeyTexts| Keys::load(texts).expect("good keys");
+        let (before, during, after) = (load(&before), load(&during), load(&after));
+        let person = Uuid::from_u128(1);
+        let (key, wrapped) = before.new_data_key(person, &ids);
+        let sealed = key.seal("order", person, b"text", &ids);
+        assert!(after.data_key(person, &wrapped).is_err());
+        let opened = |keys: &Keys, wrapped: &[u8]| {
+            keys.data_key(person, wrapped).and_then(|key| key.open("order", person, &sealed))
+        };
+        assert_eq!(opened(&during, &wrapped).as_deref(), Ok(b"text".as_slice()));
+        let fresh = during.rewrap(person, &wrapped, &ids).expect("under one of the two").expect("to be done");
+        assert_eq!(opened(&after, &fresh).as_deref(), Ok(b"text".as_slice()));
+        assert_eq!(during.rewrap(person, &fresh, &ids), Ok(None), "done already");
+        assert!(before.data_key(person, &fresh).is_err());
+        assert_eq!(load(&KeyTexts::generate(&ids)).rewrap(person, &wrapped, &ids), Err(Unsealable));
+        let answer = before.seal_answer(b"answer", &ids);
+        assert_eq!(during.open_answer(&answer).as_deref(), Ok(b"answer".as_slice()));
+        assert!(after.open_answer(&answer).is_err());
     }
 
     #[test]

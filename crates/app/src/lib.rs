@@ -26,6 +26,7 @@ pub mod board;
 pub mod claim;
 pub mod clock;
 pub mod command;
+pub mod consents;
 pub mod county;
 pub mod directory;
 pub mod dispatch;
@@ -36,21 +37,28 @@ pub mod keys;
 pub mod limits;
 pub mod log_in;
 pub mod metrics;
+pub mod notice;
 pub mod notify;
 pub mod offering;
 pub mod own_data;
 pub mod passbook;
+pub mod period;
 pub mod place;
+pub mod plates;
 pub mod privacy;
 pub mod rate;
+pub mod rotation;
 pub mod serve;
 mod session_reader;
+pub mod shop;
 pub mod show;
 pub mod similar;
 pub mod stream;
 pub mod sweep;
 pub mod text;
+pub mod totp;
 pub mod view;
+pub mod witness;
 pub mod worker;
 
 pub use error::{AppError, FieldFault};
@@ -60,6 +68,8 @@ use directory::Directory;
 use keys::{DataKey, Keys};
 use limits::Limits;
 use metrics::Metrics;
+use privacy::{PersonPrivate, Private};
+use text::KnownWords;
 
 /// What a program needs to be told about itself.
 #[derive(Clone, Debug)]
@@ -72,6 +82,8 @@ pub struct Settings {
     pub roots: Option<std::path::PathBuf>,
     /// How often somebody may do what.
     pub limits: Limits,
+    /// The rules of scoring.
+    pub rules: RuleBook,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -111,6 +123,7 @@ pub struct Parts {
     numbers: place::Numbers,
     placements: mpsc::Sender<place::Placement>,
     sessions: mpsc::Sender<session_reader::Question>,
+    seen: mpsc::Sender<witness::Seen>,
     hub: stream::Hub,
     runtime: Handle,
 }
@@ -186,6 +199,7 @@ impl App {
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
         let (sessions, asked) = mpsc::channel(SESSIONS_WAITING);
+        let (seen, noted) = mpsc::channel(witness::WAITING);
         let app = App(Arc::new(Parts {
             pusher: Pusher::start(queue.clone(), HINTS_WAITING),
             teller: Teller::start(fanout.clone(), WORDS_WAITING),
@@ -193,12 +207,13 @@ impl App {
             hub: stream::Hub::default(),
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
-            rules: RuleBook::sample(),
+            rules: settings.rules.clone(),
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),
             placements,
             sessions,
+            seen,
             settings,
             store,
             queue,
@@ -210,6 +225,7 @@ impl App {
         }));
         place::start_writer(&app, waiting);
         session_reader::start(&app, asked);
+        witness::start(&app, noted);
         stream::start(&app);
         Ok(app)
     }
@@ -296,10 +312,28 @@ pub struct Caller {
     /// His surname, for those who may know it.
     pub surname: String,
     data_key: Arc<DataKey>,
+    /// Name and phone, sealed under his key.
+    private: Option<Arc<[u8]>>,
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Caller").field("person", &self.actor.person).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// His own name and phone.
+    ///
+    /// # Errors
+    /// [`AppError::Unsealable`] when they were sealed by another key.
+    pub(crate) fn own(&self) -> Result<PersonPrivate, AppError> {
+        let Some(sealed) = &self.private else { return Ok(PersonPrivate::default()) };
+        PersonPrivate::open(&self.data_key, self.actor.person, sealed)
+    }
+
+    /// The words by which his own texts may give him away.
+    pub(crate) fn known_words(&self) -> Result<KnownWords, AppError> {
+        Ok(KnownWords::default().and_person(&self.own()?))
     }
 }

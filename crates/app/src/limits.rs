@@ -51,6 +51,12 @@ pub struct Limits {
     pub phones_per_account: Quota,
     /// Copies of all his data that one account asks for.
     pub exports_per_account: Quota,
+    /// Reports about signs from one address of the network.
+    pub sign_reports_per_address: Quota,
+    /// Reports about one sign.
+    pub sign_reports_per_sign: Quota,
+    /// Codes of a second factor that one account tries to confirm it with.
+    pub totp_per_account: Quota,
 }
 
 impl Default for Limits {
@@ -67,6 +73,9 @@ impl Default for Limits {
             reveals_per_account: quota(30, 60),
             phones_per_account: quota(5, 24 * 60),
             exports_per_account: quota(5, 24 * 60),
+            sign_reports_per_address: quota(10, 60),
+            sign_reports_per_sign: quota(20, 60),
+            totp_per_account: quota(10, 10),
         }
     }
 }
@@ -155,6 +164,23 @@ impl App {
     pub(crate) async fn count_export(&self, caller: &Caller) -> Result<(), AppError> {
         let quota = self.settings.limits.exports_per_account;
         self.admit(vec![self.counted("export", quota, caller.actor.person.as_bytes())]).await.map(drop)
+    }
+
+    /// Counts a report about a sign.
+    pub(crate) async fn count_sign_report(&self, from: Option<Address>, code: &str) -> Result<(), AppError> {
+        let limits = &self.settings.limits;
+        let mut counted = vec![self.counted("report-sign", limits.sign_reports_per_sign, code.as_bytes())];
+        if let Some(from) = from {
+            let network = from.network();
+            counted.push(self.counted("report-address", limits.sign_reports_per_address, network.as_bytes()));
+        }
+        self.admit(counted).await.map(drop)
+    }
+
+    /// Counts a code that is tried to confirm a second factor.
+    pub(crate) async fn count_totp(&self, person: uuid::Uuid) -> Result<(), AppError> {
+        let quota = self.settings.limits.totp_per_account;
+        self.admit(vec![self.counted("totp", quota, person.as_bytes())]).await.map(drop)
     }
 
     /// Takes back what turned out not to count.

@@ -20,6 +20,7 @@ use xingfuma_store::{StoreError, transact};
 
 use crate::keys::{DataKey, hash};
 use crate::privacy::{PersonPrivate, Private};
+use crate::totp::SecondFactor;
 use crate::{App, AppError, Caller};
 
 /// A session ends after this long, however often it is refreshed.
@@ -150,8 +151,14 @@ impl App {
     /// Logs staff in. An unknown user name, a wrong password and a locked account look and last the same.
     ///
     /// # Errors
-    /// [`AppError::LogInRefused`] `bad_credentials`.
-    pub async fn log_in_password(&self, username: &str, password: &str) -> Result<LoggedIn, AppError> {
+    /// [`AppError::LogInRefused`] `bad_credentials`; with the right password `totp_required` and `totp_wrong`, where a
+    /// second factor is in force.
+    pub async fn log_in_password(
+        &self,
+        username: &str,
+        password: &str,
+        totp: Option<&str>,
+    ) -> Result<LoggedIn, AppError> {
         const REFUSED: AppError = AppError::LogInRefused("bad_credentials");
         if username.len() > PASSWORD_LONGEST || password.len() > PASSWORD_LONGEST {
             return Err(REFUSED);
@@ -163,6 +170,13 @@ impl App {
             account.as_ref().and_then(|account| account.locked_until).is_some_and(|until| until > now);
         let right = verify(account.as_ref(), password.to_owned()).await? && !locked;
         let Some(account) = account else { return Err(REFUSED) };
+        let factor =
+            if right { self.second_factor(account.person_id, totp).await? } else { SecondFactor::Passed };
+        if factor == SecondFactor::Missing {
+            // Neither right nor wrong yet: asking without a code must not forgive the wrong codes before.
+            return Err(AppError::LogInRefused("totp_required"));
+        }
+        let right = right && factor == SecondFactor::Passed;
         if !right || account.failed_count > 0 {
             let (name, until) = (username.to_owned(), now + LOCKED);
             let noted: Result<(), StoreError> = transact(&self.store, move |conn| {
@@ -173,7 +187,11 @@ impl App {
             .await;
             noted?;
         }
-        if right { self.open_session(account.person_id).await } else { Err(REFUSED) }
+        match (right, factor) {
+            (true, _) => self.open_session(account.person_id).await,
+            (false, SecondFactor::Wrong) => Err(AppError::LogInRefused("totp_wrong")),
+            (false, _) => Err(REFUSED),
+        }
     }
 
     async fn open_session(&self, person: Uuid) -> Result<LoggedIn, AppError> {
@@ -279,7 +297,8 @@ impl App {
         let live = live.filter(|live| live.actor.county == self.settings.county);
         let live = live.ok_or(AppError::Unauthenticated)?;
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);
-        Ok(Caller { actor: live.actor, session, surname: live.surname, data_key })
+        let private = live.private.map(Arc::from);
+        Ok(Caller { actor: live.actor, session, surname: live.surname, data_key, private })
     }
 
     /// The caller's own account.

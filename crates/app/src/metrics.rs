@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::{App, AppError};
 
@@ -16,6 +16,7 @@ pub struct Metrics {
     queue: IntGaugeVec,
     due: IntGaugeVec,
     limits_shared: IntGauge,
+    audit_lost: IntCounter,
     /// Commits of the placement writer.
     pub(crate) placement_batches: Arc<AtomicU64>,
 }
@@ -39,8 +40,15 @@ impl Default for Metrics {
         )
         .expect("a good metric");
         registry.register(Box::new(limits_shared.clone())).expect("registered once");
+        let audit_lost = IntCounter::new(
+            "xingfuma_audit_lost_total",
+            "Lines of the audit log that could not be written; anything but 0 is to be looked at.",
+        )
+        .expect("a good metric");
+        registry.register(Box::new(audit_lost.clone())).expect("registered once");
         Metrics {
             limits_shared,
+            audit_lost,
             orders: counter(
                 "xingfuma_order_commands_total",
                 "Commands done, by the status they led to.",
@@ -59,6 +67,11 @@ impl Metrics {
     /// Counts a command.
     pub fn count_event(&self, status: &str) {
         self.orders.with_label_values(&[status]).inc();
+    }
+
+    /// Counts lines of the audit log that were lost.
+    pub(crate) fn count_lost(&self, lines: usize) {
+        self.audit_lost.inc_by(lines as u64);
     }
 
     /// Counts a request.

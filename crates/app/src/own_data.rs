@@ -4,7 +4,9 @@
 //! they count for others; nothing in them tells who he was. It is refused while something is under way with him.
 
 use uuid::Uuid;
-use xingfuma_store::inbox::{self, AuditEntry, Message};
+use xingfuma_store::audit::{self, AuditEntry};
+use xingfuma_store::consents::{self, WordRow};
+use xingfuma_store::inbox::Message;
 use xingfuma_store::ledger::{Balances, PassbookRow};
 use xingfuma_store::orders::{Filter, Part};
 use xingfuma_store::own_data::{self, Disclosure};
@@ -12,7 +14,6 @@ use xingfuma_store::posts::PostRow;
 use xingfuma_store::{StoreError, transact};
 
 use crate::log_in::Me;
-use crate::show::PostCommand;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller};
 
@@ -34,6 +35,8 @@ pub struct OwnData {
     pub lines: Vec<PassbookRow>,
     /// His messages.
     pub messages: Vec<Message>,
+    /// What he agreed to, and took back.
+    pub consents: Vec<WordRow>,
     /// Who was shown what of him, and why.
     pub disclosures: Vec<Disclosure>,
 }
@@ -48,7 +51,7 @@ impl App {
         let person = caller.actor.person;
         let entry = self.about_himself(caller, "data_exported");
         let noted: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { inbox::audit(conn, &entry).await }))
+            transact(&self.store, move |conn| Box::pin(async move { audit::append(conn, &[entry]).await }))
                 .await;
         noted?;
         let (balances, lines) = self.whole_passbook(caller).await?;
@@ -59,6 +62,7 @@ impl App {
             balances,
             lines,
             messages: self.all_messages(caller).await?,
+            consents: consents::history(self.store.pool(), person).await?,
             disclosures: own_data::disclosures(self.store.pool(), person).await?,
         })
     }
@@ -123,27 +127,12 @@ impl App {
                     return Ok(false);
                 }
                 own_data::erase(conn, county, person, now).await?;
-                inbox::audit(conn, &entry).await?;
+                audit::append(conn, &[entry]).await?;
                 Ok(true)
             })
         })
         .await;
         if erased? { Ok(()) } else { Err(AppError::Conflict("open_orders")) }
-    }
-
-    async fn withdraw_posts(&self, caller: &Caller) -> Result<(), AppError> {
-        for post in own_data::posts_of(self.store.pool(), caller.actor.person).await? {
-            if !matches!(post.status.as_str(), "pending" | "published") {
-                continue;
-            }
-            let silent = std::sync::Arc::new(|_: &PostRow| (200, Vec::new()));
-            match self.post_command(caller, post.id, PostCommand::Withdraw, None, silent).await {
-                // Somebody else withdrew it meanwhile.
-                Ok(_) | Err(AppError::Conflict("post_not_published")) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     fn about_himself(&self, caller: &Caller, action: &'static str) -> AuditEntry {

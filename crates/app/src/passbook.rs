@@ -8,7 +8,7 @@ use xingfuma_store::{StoreError, idempotency, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
 /// Balances and a page of lines.
@@ -25,8 +25,8 @@ pub struct Passbook {
 pub struct Why {
     /// The entry.
     pub posted: PostedTransaction,
-    /// The rule in the version that made it.
-    pub rule: Rule,
+    /// The rule in the version that made it; none where goods were paid for, whose price made it.
+    pub rule: Option<Rule>,
     /// The number again, from the stored inputs and that version.
     pub recomputed: i64,
 }
@@ -62,8 +62,9 @@ impl App {
         }
         let posting = &posted.posting;
         let rule = self.rules.version(&posting.rule_code, posting.rule_version).cloned();
-        let rule = rule.ok_or_else(|| AppError::Internal(format!("rule {} is gone", posting.rule_code)))?;
-        let recomputed = recompute(&posting.inputs, &rule);
+        let recomputed = recompute(&posting.inputs, rule.as_ref());
+        let recomputed =
+            recomputed.ok_or_else(|| AppError::Internal(format!("rule {} is gone", posting.rule_code)))?;
         Ok(Why { recomputed, rule, posted })
     }
 
@@ -86,8 +87,12 @@ impl App {
         if !allow(&caller.actor, Action::ReverseEntry, of.posting.area) {
             return Err(AppError::Forbidden);
         }
+        // Goods stand behind it: what was reserved is called off in the shop, where the goods go back as well.
+        if of.posting.inputs.is_of_shop() {
+            return Err(AppError::Conflict("not_reversible"));
+        }
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
         fields.check()?;
         if ledger::is_answered(self.store.pool(), entry).await? {
             return self.replay(Some(keyed)).await?.ok_or(AppError::Conflict("already_answered"));

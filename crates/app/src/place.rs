@@ -27,7 +27,7 @@ use crate::directory::Directory;
 use crate::keys::DataKey;
 use crate::limits::{Address, PlacementNames};
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
 /// Longest description, in characters.
@@ -100,6 +100,13 @@ impl Checked {
             phone: caller_phone.map(Phone::as_str).or(self.private.phone.as_deref()),
             sign,
         }
+    }
+
+    /// The words by which the description may give somebody away.
+    fn known_words(&self, caller: &Caller) -> Result<KnownWords, AppError> {
+        let caller_name = self.caller_person.as_ref().and_then(|contact| contact.name.clone());
+        let for_whom = PersonPrivate { name: caller_name, phone: None };
+        Ok(caller.known_words()?.and_order(&self.private).and_person(&for_whom))
     }
 }
 
@@ -209,10 +216,13 @@ impl App {
             dispatch_by: context.after_at(urgency, limits.dispatch),
             limits,
         };
+        // Whoever called is whom to call back, unless somebody else is named.
+        let for_whom = on_behalf.as_ref();
+        let phone = contact.phone.or_else(|| for_whom.and_then(|caller| caller.phone));
         let private = OrderPrivate {
             description,
-            name: contact.name.clone(),
-            phone: contact.phone.map(|phone| phone.as_str().to_owned()),
+            name: contact.name.clone().or_else(|| for_whom.and_then(|caller| caller.name.clone())),
+            phone: phone.map(|phone| phone.as_str().to_owned()),
             address,
         };
         let caller_person = (channel == Channel::Hotline).then(|| on_behalf.unwrap_or(contact));
@@ -237,6 +247,7 @@ impl App {
             }
             None => caller.data_key.as_ref(),
         };
+        let known = checked.known_words(caller)?;
         let now = self.clock.now();
         let id = self.ids.id(now);
         let hat = if found.is_some() { Hat::Operator } else { Hat::Requester };
@@ -247,7 +258,7 @@ impl App {
         let stored = StoredOrder {
             order,
             number: self.next_number().await?,
-            description: masked(&checked.private.description),
+            description: known.masked(&checked.private.description),
             private: checked.private.seal(key, id, &self.ids),
             wished_from: checked.wished.0,
             wished_to: checked.wished.1,
@@ -282,6 +293,7 @@ impl App {
             stored: stored.clone(),
             records: vec![record.clone()],
             requester_key: None,
+            requester_private: None,
             engaged: None,
         };
         let (mut seen, _) = self.seen_whole(&caller.actor, whole, None)?.ok_or(AppError::NotFound)?;

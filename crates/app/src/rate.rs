@@ -4,7 +4,7 @@ use xingfuma_domain::order::Command;
 
 use crate::AppError;
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 
 /// Longest comment, in characters.
 const COMMENT_LONGEST: usize = 500;
@@ -17,13 +17,14 @@ pub(crate) fn prepare_rate(
     solved: bool,
     tags: &[String],
     comment: Option<&str>,
+    known: &KnownWords,
 ) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let comment = fields.optional("comment", comment, COMMENT_LONGEST).map(|comment| masked(&comment));
+    let comment = fields.optional("comment", comment, COMMENT_LONGEST).map(|comment| known.masked(&comment));
     if tags.len() > TAGS_AT_MOST {
         fields.fault("tags", "too_many");
     }
-    let tags = tags.iter().map(|tag| masked(&fields.text("tags", tag, TAG_LONGEST))).collect();
+    let tags = tags.iter().map(|tag| known.masked(&fields.text("tags", tag, TAG_LONGEST))).collect();
     if !(1..=5).contains(&stars) {
         fields.fault("stars", "out_of_range");
     }
@@ -32,9 +33,9 @@ pub(crate) fn prepare_rate(
     Ok(Command::Rate { stars, solved, tags, comment })
 }
 
-pub(crate) fn prepare_reopen(reason: &str) -> Result<Command, AppError> {
+pub(crate) fn prepare_reopen(reason: &str, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+    let reason = known.masked(&fields.text("reason", reason, REASON_LONGEST));
     fields.check()?;
     Ok(Command::Reopen { reason })
 }

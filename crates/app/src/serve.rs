@@ -8,7 +8,7 @@ use xingfuma_domain::sign::SignCode;
 use xingfuma_store::people;
 
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
 /// Longest summary, question or answer, in characters.
@@ -21,9 +21,10 @@ impl App {
         order: &Order,
         reason: Option<&str>,
         whole_team: bool,
+        known: &KnownWords,
     ) -> Result<Command, AppError> {
         let mut fields = Fields::default();
-        let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| masked(&reason));
+        let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| known.masked(&reason));
         fields.check()?;
         let others_left = match &order.state {
             State::Dispatched { offer } => {
@@ -36,9 +37,14 @@ impl App {
         Ok(Command::Decline { reason, whole_team, others_left })
     }
 
-    pub(crate) async fn prepare_hand_over(&self, volunteer: Uuid, reason: &str) -> Result<Command, AppError> {
+    pub(crate) async fn prepare_hand_over(
+        &self,
+        volunteer: Uuid,
+        reason: &str,
+        known: &KnownWords,
+    ) -> Result<Command, AppError> {
         let mut fields = Fields::default();
-        let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+        let reason = known.masked(&fields.text("reason", reason, REASON_LONGEST));
         let team = people::team_of(self.store.pool(), volunteer).await?;
         if team.is_none() {
             fields.fault("volunteerId", "not_a_volunteer");
@@ -91,37 +97,37 @@ impl App {
     }
 }
 
-pub(crate) fn prepare_complete(summary: &str, minutes: i64) -> Result<Command, AppError> {
+pub(crate) fn prepare_complete(summary: &str, minutes: i64, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let summary = masked(&fields.text("summary", summary, WORDS_LONGEST));
+    let summary = known.masked(&fields.text("summary", summary, WORDS_LONGEST));
     fields.check()?;
     Ok(Command::Complete { summary, minutes })
 }
 
-pub(crate) fn prepare_wait(question: &str) -> Result<Command, AppError> {
+pub(crate) fn prepare_wait(question: &str, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let question = masked(&fields.text("question", question, WORDS_LONGEST));
+    let question = known.masked(&fields.text("question", question, WORDS_LONGEST));
     fields.check()?;
     Ok(Command::Wait { question })
 }
 
-pub(crate) fn prepare_answer(answer: &str) -> Result<Command, AppError> {
+pub(crate) fn prepare_answer(answer: &str, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let answer = masked(&fields.text("answer", answer, WORDS_LONGEST));
+    let answer = known.masked(&fields.text("answer", answer, WORDS_LONGEST));
     fields.check()?;
     Ok(Command::Answer { answer: Some(answer) })
 }
 
-pub(crate) fn prepare_cancel(reason: Option<&str>) -> Result<Command, AppError> {
+pub(crate) fn prepare_cancel(reason: Option<&str>, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| masked(&reason));
+    let reason = fields.optional("reason", reason, REASON_LONGEST).map(|reason| known.masked(&reason));
     fields.check()?;
     Ok(Command::Cancel { reason })
 }
 
-pub(crate) fn prepare_escalate(reason: &str) -> Result<Command, AppError> {
+pub(crate) fn prepare_escalate(reason: &str, known: &KnownWords) -> Result<Command, AppError> {
     let mut fields = Fields::default();
-    let reason = masked(&fields.text("reason", reason, REASON_LONGEST));
+    let reason = known.masked(&fields.text("reason", reason, REASON_LONGEST));
     fields.check()?;
     Ok(Command::Escalate { reason })
 }

@@ -13,11 +13,13 @@ use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{StoreError, idempotency, transact, writing};
+use xingfuma_store::{StoreError, consents, idempotency, people, transact, writing};
+
+use xingfuma_wechat::{CheckScene, Suggest};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::text::{Fields, masked};
+use crate::text::{Fields, KnownWords};
 use crate::view::wears;
 use crate::{App, AppError, Caller};
 
@@ -100,8 +102,9 @@ impl App {
         render: RenderPost,
     ) -> Result<Reply, AppError> {
         let scope = Scope::of(&caller.actor);
-        let stored = orders::find(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
-        let order = &stored.order;
+        let whole =
+            orders::find_whole(self.store.pool(), &scope, order, None).await?.ok_or(AppError::NotFound)?;
+        let order = &whole.stored.order;
         let (resident, volunteer) =
             (wears(&caller.actor, order, Hat::Requester), wears(&caller.actor, order, Hat::Worker));
         if xingfuma_domain::access::view(&caller.actor, order).is_none() {
@@ -110,6 +113,7 @@ impl App {
         if !(resident || volunteer) {
             return Err(AppError::Forbidden);
         }
+        let agreed = self.consent_to_post(caller).await?;
         if let Some(reply) = self.replay(keyed).await? {
             return Ok(reply);
         }
@@ -119,12 +123,17 @@ impl App {
             fields.fault("consent", "consent_required");
         }
         fields.check()?;
-        let post = self.new_post(caller, order, &text, resident, volunteer)?;
+        let known = self.known_words(caller, &whole)?;
+        let mut post = self.new_post(caller, order, &text, &known, (resident, volunteer))?;
+        post.checked = Some(self.checked_by_wechat(caller, &post.text).await?.to_owned());
         let (status, body) = render(&post);
         let answer = self.answer(keyed, post.id, status, &body);
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
                 idempotency::keep(conn, answer.as_ref()).await?;
+                if let Some(agreed) = &agreed {
+                    consents::append(conn, agreed).await?;
+                }
                 posts::insert(conn, &post).await
             })
         })
@@ -142,8 +151,8 @@ impl App {
         caller: &Caller,
         order: &Order,
         text: &str,
-        resident: bool,
-        volunteer: bool,
+        known: &KnownWords,
+        (resident, volunteer): (bool, bool),
     ) -> Result<PostRow, AppError> {
         let status = order.status();
         let legal = moves::moves_of(Verb::Show).any(|row| row.from.contains(&status));
@@ -151,6 +160,8 @@ impl App {
             order.completion().filter(|_| legal).ok_or(Refusal::Illegal { verb: Verb::Show, status })?;
         let now = self.clock.now();
         let id = self.ids.id(now);
+        let masked = known.mask(text);
+        let spans = masked.spans();
         Ok(PostRow {
             id,
             county: order.county().to_string(),
@@ -161,7 +172,7 @@ impl App {
             resident_id: order.placed.requester,
             volunteer_id: done.engagement.volunteer,
             team_id: done.engagement.team,
-            text: masked(text),
+            text: masked.text,
             private: caller.data_key.seal(LABEL, id, text.as_bytes(), &self.ids),
             status: "pending".to_owned(),
             version: 1,
@@ -173,7 +184,29 @@ impl App {
             featured_at: None,
             reason: None,
             created_at: now,
+            hidden: (!spans.is_empty()).then(|| serde_json::to_string(&spans).unwrap_or_default()),
+            checked: None,
         })
+    }
+
+    /// What WeChat says of a text before anybody else sees it, where its author is known there: `passed`, or `review`. The
+    /// moderator looks at it either way; when WeChat cannot say anything, he is told that he is the only one who does.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] `text_risky` when it must not be shown.
+    async fn checked_by_wechat(&self, caller: &Caller, text: &str) -> Result<&'static str, AppError> {
+        let person = caller.actor.person;
+        let openid = people::openid_of(self.store.pool(), self.settings.county, person).await?;
+        let Some(openid) = openid else { return Ok("review") };
+        match self.wechat.check_text(&openid, CheckScene::Forum, text).await.map(|verdict| verdict.suggest) {
+            Ok(Suggest::Pass) => Ok("passed"),
+            Ok(Suggest::Review) => Ok("review"),
+            Ok(Suggest::Risky) => Err(AppError::invalid("text", "text_risky")),
+            Err(error) => {
+                tracing::info!(%error, "WeChat did not check a text; a person does");
+                Ok("review")
+            }
+        }
     }
 
     /// Carries out a command to a post.
@@ -193,10 +226,18 @@ impl App {
         for _ in 0..4 {
             let post = self.post_of(caller, id).await?;
             let now = self.clock.now();
-            let after = match decide_post(caller, &post, &command, now) {
+            let known = match &command {
+                PostCommand::Reject { .. } => self.known_words_of_post(caller, &post).await?,
+                _ => KnownWords::default(),
+            };
+            let after = match decide_post(caller, &post, &command, &known, now) {
                 Ok(after) => after,
                 Err(AppError::Forbidden) => return Err(AppError::Forbidden),
                 Err(refused) => return self.replay(keyed).await?.ok_or(refused),
+            };
+            let agreed = match &command {
+                PostCommand::Consent => self.consent_to_post(caller).await?,
+                _ => None,
             };
             let mut shown = after.clone();
             shown.version += 1;
@@ -208,6 +249,9 @@ impl App {
                 Box::pin(async move {
                     idempotency::keep(conn, answer.as_ref()).await?;
                     posts::update(conn, &after).await?;
+                    if let Some(agreed) = &agreed {
+                        consents::append(conn, agreed).await?;
+                    }
                     if let Some(change) = &order_change {
                         writing::update(conn, change).await?;
                     }
@@ -228,6 +272,12 @@ impl App {
             }
         }
         Err(AppError::Conflict("busy"))
+    }
+
+    async fn known_words_of_post(&self, caller: &Caller, post: &PostRow) -> Result<KnownWords, AppError> {
+        let scope = Scope::County(self.settings.county);
+        let whole = orders::find_whole(self.store.pool(), &scope, post.order_id, None).await?;
+        self.known_words(caller, &whole.ok_or(AppError::NotFound)?)
     }
 
     async fn post_of(&self, caller: &Caller, id: Uuid) -> Result<PostRow, AppError> {
@@ -334,6 +384,7 @@ fn decide_post(
     caller: &Caller,
     post: &PostRow,
     command: &PostCommand,
+    known: &KnownWords,
     now: DateTime<Utc>,
 ) -> Result<PostRow, AppError> {
     let part = Part::of(caller, post)?;
@@ -370,7 +421,7 @@ fn decide_post(
             moderator()?;
             pending()?;
             let mut fields = Fields::default();
-            after.reason = Some(masked(&fields.text("reason", reason, REASON_LONGEST)));
+            after.reason = Some(known.masked(&fields.text("reason", reason, REASON_LONGEST)));
             fields.check()?;
             after.status = "rejected".to_owned();
             after.moderated_by = Some(caller.actor.person);

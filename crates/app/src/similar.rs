@@ -9,7 +9,7 @@ use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{people, similar};
 
-use crate::text::{Fields, masked};
+use crate::text::Fields;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller};
 
@@ -135,6 +135,7 @@ impl App {
             return Err(AppError::Forbidden);
         }
         fields.check()?;
+        let known = caller.known_words()?;
         let requester = match phone {
             // By the blind index: the phone itself stands nowhere in clear.
             Some(phone) => {
@@ -150,7 +151,7 @@ impl App {
             category,
             requester,
             at: self.clock.now(),
-            words: words.map(|words| masked(&words)).unwrap_or_default(),
+            words: words.map(|words| known.masked(&words)).unwrap_or_default(),
         })
     }
 }

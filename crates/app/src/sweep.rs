@@ -144,6 +144,14 @@ impl App {
                     tracing::warn!(%error, "old answers were not forgotten");
                 }
             }
+            if let Err(error) = self.seal_audit().await {
+                tracing::warn!(%error, "the audit log was not sealed");
+            }
+            if rounds % 10 == 3
+                && let Err(error) = self.expire_redemptions().await
+            {
+                tracing::warn!(%error, "what nobody fetched in time was not given back");
+            }
             // A day begins at 16:00 UTC; the first round after it takes the root, and the others find it taken.
             if rounds % 300 == 2
                 && let Err(error) = self.take_daily_root().await

@@ -1,10 +1,12 @@
 //! Texts as they come from outside: checked for length and characters that no person types, trimmed, and masked
 //! before they are stored in clear.
 
-use xingfuma_domain::masking::mask_text;
+use xingfuma_domain::masking::Masked;
+use xingfuma_domain::masking::known::{Known, mask_knowing};
 use xingfuma_domain::phone::Phone;
 
 use crate::error::{AppError, FieldFault};
+use crate::privacy::{OrderPrivate, PersonPrivate};
 
 /// Gathers what is wrong with the fields of one request, so that the caller learns all of it at once.
 #[derive(Debug, Default)]
@@ -68,9 +70,47 @@ fn is_unwelcome(letter: char) -> bool {
     (letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) || direction || none
 }
 
-/// A free text as it may be stored in clear.
+/// Names and addresses that are recognisable in a text, because somebody gave them in fields of their own.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KnownWords {
+    names: Vec<String>,
+    addresses: Vec<String>,
+}
+
+impl std::fmt::Debug for KnownWords {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("KnownWords(…)")
+    }
+}
+
+impl KnownWords {
+    /// Those of a person.
+    pub fn and_person(mut self, person: &PersonPrivate) -> KnownWords {
+        self.names.extend(person.name.clone());
+        self
+    }
+
+    /// Those of an order.
+    pub fn and_order(mut self, order: &OrderPrivate) -> KnownWords {
+        self.names.extend(order.name.clone());
+        self.addresses.extend(order.address.clone());
+        self
+    }
+
+    /// A free text as it may be stored in clear, with what was hidden in it.
+    pub fn mask(&self, text: &str) -> Masked {
+        mask_knowing(text, Known { names: &self.names, addresses: &self.addresses })
+    }
+
+    /// A free text as it may be stored in clear.
+    pub fn masked(&self, text: &str) -> String {
+        self.mask(text).text
+    }
+}
+
+/// A free text as it may be stored in clear, where no names or addresses are known that it could repeat.
 pub fn masked(text: &str) -> String {
-    mask_text(text).text
+    KnownWords::default().masked(text)
 }
 
 #[cfg(test)]

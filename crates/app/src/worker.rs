@@ -15,6 +15,8 @@ use crate::{App, AppError};
 
 /// Hints taken in one read, and offered in one commit.
 const BATCH: usize = 128;
+/// As [`BATCH`] on SQLite, which has one writer: a long round would keep everybody who places waiting.
+const BATCH_OF_ONE_WRITER: usize = 16;
 /// Rounds side by side: while one is with the database, the policy thinks about the next.
 const SIDE_BY_SIDE: usize = 2;
 /// The longest wait for a hint.
@@ -33,13 +35,17 @@ impl App {
         tokio::join!(futures_util::future::join_all(rounds), self.reclaim_on(&consumer, stop.clone()));
     }
 
+    fn round(&self) -> usize {
+        if self.store.is_postgres() { BATCH } else { BATCH_OF_ONE_WRITER }
+    }
+
     /// One round by hand: takes what the queue has, waiting at most `wait` for the first hint, and handles it. Answers
     /// how many hints that were.
     ///
     /// # Errors
     /// When the queue gives none because it is out of reach. A hint that fails by itself stays pending.
     pub async fn work_once(&self, consumer: &str, wait: Duration) -> Result<usize, QueueError> {
-        let deliveries = self.queue.claim(consumer, BATCH, wait).await?;
+        let deliveries = self.queue.claim(consumer, self.round(), wait).await?;
         let hints = deliveries.len();
         self.handle_all(deliveries).await;
         Ok(hints)
@@ -62,7 +68,7 @@ impl App {
         while !*stop.borrow() {
             // Dropping a claim is safe: what it had is pending, and is reclaimed.
             let claimed = tokio::select! {
-                claimed = self.queue.claim(consumer, BATCH, WAIT) => claimed,
+                claimed = self.queue.claim(consumer, self.round(), WAIT) => claimed,
                 _ = stop.changed() => return,
             };
             match claimed {
@@ -81,7 +87,7 @@ impl App {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
                 _ = stop.changed() => return,
             }
-            match self.queue.reclaim(consumer, RECLAIM_AFTER, BATCH).await {
+            match self.queue.reclaim(consumer, RECLAIM_AFTER, self.round()).await {
                 Ok(deliveries) => self.handle_all(deliveries).await,
                 Err(error) => tracing::debug!(%error, "nothing reclaimed"),
             }

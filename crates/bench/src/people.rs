@@ -102,6 +102,7 @@ fn signer(settings: &[(String, String)]) -> Tokens {
         let found = settings.iter().find(|(name, _)| *name == setting);
         found.unwrap_or_else(|| panic!("{setting} is not set")).1.clone()
     };
-    let texts = KeyTexts { data: key("DATA"), token: key("TOKEN"), index: key("INDEX") };
+    let texts =
+        KeyTexts { data: key("DATA"), token: key("TOKEN"), index: key("INDEX"), ..KeyTexts::default() };
     Tokens::new(Keys::load(&texts).expect("the fleet's keys").token())
 }

@@ -65,7 +65,7 @@ impl Source for DemoPlacements {
 
 /// Placing on SQLite with `synchronous=FULL`, everything in one process, its queue and its worker included.
 pub(crate) async fn measure_sqlite(rounds: usize, round: Duration, report: &mut Report) {
-    let demo = Demo::start();
+    let demo = Demo::start_with(&[("XINGFUMA_LIMITS__FACTOR", "100000")]);
     let accounts = demo.accounts();
     let people = accounts.all("resident").into_iter().chain(accounts.team());
     let tokens: Vec<String> = people.map(|account| token(demo.base(), &account.log_in)).collect();

@@ -25,6 +25,8 @@ pub enum Role {
     Operator,
     /// 部门
     Department,
+    /// 超市管理员, who keeps the shop (爱心超市) of an area.
+    Shopkeeper,
     /// 县管理员
     CountyAdmin,
     /// 审计员
@@ -33,13 +35,14 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 8] = [
+    pub const ALL: [Role; 9] = [
         Role::Resident,
         Role::Volunteer,
         Role::GridLeader,
         Role::Dispatcher,
         Role::Operator,
         Role::Department,
+        Role::Shopkeeper,
         Role::CountyAdmin,
         Role::Auditor,
     ];
@@ -53,6 +56,7 @@ impl Role {
             Role::Dispatcher => "dispatcher",
             Role::Operator => "operator",
             Role::Department => "department",
+            Role::Shopkeeper => "shopkeeper",
             Role::CountyAdmin => "county_admin",
             Role::Auditor => "auditor",
         }
@@ -261,6 +265,24 @@ pub enum Action {
     ReadClaims,
     /// Decide claims and appeals in which one has no part.
     DecideClaim,
+    /// See who read whose data.
+    ReadAudit,
+    /// Reset somebody's second factor.
+    ManageStaff,
+    /// See what was reported about signs.
+    ReadSignReports,
+    /// Revoke and replace signs, close reports about them.
+    ManageSigns,
+    /// Issue and revoke badges.
+    ManageBadges,
+    /// Close the claims about a month, and seal it.
+    ClosePeriod,
+    /// Open a shop, and say who keeps it.
+    OpenShop,
+    /// Price goods, take in donations, count, hand over.
+    KeepShop,
+    /// See a shop's books.
+    ReadShopBooks,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -270,12 +292,17 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::PlaceForCaller => &[Role::Operator],
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ReverseEntry => &[Role::CountyAdmin],
-        Action::ReadEntries => &[Role::CountyAdmin, Role::Auditor],
+        Action::ReverseEntry | Action::ClosePeriod | Action::ManageStaff => &[Role::CountyAdmin],
+        Action::ReadEntries | Action::ReadAudit => &[Role::CountyAdmin, Role::Auditor],
         Action::KeepRoster => &[Role::Dispatcher],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
-        Action::ReadClaims => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReadClaims | Action::ReadSignReports => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::OpenShop | Action::ManageSigns | Action::ManageBadges => {
+            &[Role::Dispatcher, Role::CountyAdmin]
+        }
+        Action::KeepShop => &[Role::Shopkeeper],
+        Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -654,19 +681,68 @@ mod tests {
         );
     }
 
-    /// Role by role, the actions in the order of [`ACTIONS`].
-    const MATRIX: [(Role, [bool; 11]); 8] = [
-        (Role::Resident, [false; 11]),
-        (Role::Volunteer, [false; 11]),
-        (Role::GridLeader, [false, false, false, false, false, false, true, false, false, false, false]),
-        (Role::Dispatcher, [true, true, false, true, false, false, true, true, true, true, true]),
-        (Role::Operator, [false, false, true, false, false, false, false, false, false, false, false]),
-        (Role::Department, [false; 11]),
-        (Role::CountyAdmin, [false, true, false, true, true, true, true, true, true, true, false]),
-        (Role::Auditor, [false, true, false, true, false, true, false, false, true, false, false]),
+    /// What each role may do, and nothing else of [`ACTIONS`].
+    const MATRIX: [(Role, &[Action]); 9] = [
+        (Role::Resident, &[]),
+        (Role::Volunteer, &[]),
+        (Role::GridLeader, &[Action::ClaimForOther]),
+        (
+            Role::Dispatcher,
+            &[
+                Action::ModeratePost,
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ClaimForOther,
+                Action::ClaimDeduction,
+                Action::ReadClaims,
+                Action::DecideClaim,
+                Action::KeepRoster,
+                Action::OpenShop,
+                Action::ReadShopBooks,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
+            ],
+        ),
+        (Role::Operator, &[Action::PlaceForCaller]),
+        (Role::Department, &[]),
+        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks]),
+        (
+            Role::CountyAdmin,
+            &[
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ReverseEntry,
+                Action::ReadEntries,
+                Action::ClaimForOther,
+                Action::ClaimDeduction,
+                Action::ReadClaims,
+                Action::DecideClaim,
+                Action::ClosePeriod,
+                Action::OpenShop,
+                Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ManageStaff,
+                Action::ReadSignReports,
+                Action::ManageSigns,
+                Action::ManageBadges,
+            ],
+        ),
+        (
+            Role::Auditor,
+            &[
+                Action::ReadPendingPost,
+                Action::ReadBoard,
+                Action::ReadEntries,
+                Action::ReadClaims,
+                Action::ReadShopBooks,
+                Action::ReadAudit,
+                Action::ReadSignReports,
+            ],
+        ),
     ];
 
-    const ACTIONS: [Action; 11] = [
+    const ACTIONS: [Action; 20] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -678,6 +754,15 @@ mod tests {
         Action::ReadClaims,
         Action::DecideClaim,
         Action::KeepRoster,
+        Action::ReadAudit,
+        Action::ManageStaff,
+        Action::ReadSignReports,
+        Action::ManageSigns,
+        Action::ManageBadges,
+        Action::ClosePeriod,
+        Action::OpenShop,
+        Action::KeepShop,
+        Action::ReadShopBooks,
     ];
 
     #[test]
@@ -685,7 +770,8 @@ mod tests {
         assert_eq!(MATRIX.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in MATRIX {
             let somebody = with_role(role, TOWNSHIP);
-            for (action, allowed) in ACTIONS.into_iter().zip(allowed) {
+            for action in ACTIONS {
+                let allowed = allowed.contains(&action);
                 for inside in [TOWNSHIP, VILLAGE, GRID, MICRO_GRID] {
                     assert_eq!(
                         allow(&somebody, action, area(inside)),

@@ -3,13 +3,15 @@
 //! Where to look first:
 //! * [`order`]: the life of an order (点派接评晒), its one table of moves, `decide` and `apply`.
 //! * [`dispatch`]: which team is offered an order, and why.
-//! * [`scoring`]: rules into ledger postings.
+//! * [`scoring`]: rules into ledger postings; [`shop`]: what points buy.
 //! * [`deadline`]: time limits in the Chinese working calendar.
 //! * [`access`]: who may do and see what; [`limit`]: how often.
 
 pub mod access;
 pub mod area;
+pub mod audit;
 pub mod badge;
+pub mod consent;
 pub mod deadline;
 pub mod dispatch;
 pub mod limit;
@@ -17,5 +19,6 @@ pub mod masking;
 pub mod order;
 pub mod phone;
 pub mod scoring;
+pub mod shop;
 pub mod sign;
 pub mod similar;

@@ -4,7 +4,7 @@
 //! hide what people really write: `１３８－１２３４ ５６７８`, `一三八幺二三四五六七八`, `12号楼3单元402`. It keeps what helps to
 //! understand: the words around (`**号楼**单元**`), times, counts and the hotlines (110, 12345 …). In doubt it hides.
 //!
-//! What it does not see: names in the text, numbers written in words other than digits, and bare house numbers that could
+//! What it does not see: names in the text but those that [`known`] is told of, numbers written in words other than digits, and bare house numbers that could
 //! be dates (`5号` alone).
 //!
 //! Scanned by hand instead of by regular expressions: the rules need look-behind and the meaning of neighbours, which
@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone;
 
+pub mod known;
+
 /// What was found in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +36,10 @@ pub enum FindingKind {
     HouseNumber,
     /// Seven or more digits in a row that are none of these: hidden all the same.
     LongNumber,
+    /// A name that somebody gave as his own.
+    Name,
+    /// A part of an address that somebody gave as his own.
+    Address,
 }
 
 impl FindingKind {
@@ -44,6 +50,8 @@ impl FindingKind {
             FindingKind::IdNumber => "[证件号]",
             FindingKind::HouseNumber => "**",
             FindingKind::LongNumber => "[号码]",
+            FindingKind::Name => "[姓名]",
+            FindingKind::Address => "[地址]",
         }
     }
 }
@@ -64,6 +72,37 @@ pub struct Masked {
     pub text: String,
     /// What was hidden, in the order of the text, without overlaps.
     pub found: Vec<Finding>,
+}
+
+/// A place in a masked text where something was hidden: what a moderator sees of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// What it was.
+    pub kind: FindingKind,
+    /// Where what stands for it begins, in characters of the masked text.
+    pub start: usize,
+    /// How long that is, in characters.
+    pub length: usize,
+}
+
+impl Masked {
+    /// What was hidden, by its place in the masked text. Nothing in it tells what it was.
+    pub fn spans(&self) -> Vec<Span> {
+        let (mut masked, mut original) = (0, 0);
+        let mut characters = 0;
+        let mut spans = Vec::with_capacity(self.found.len());
+        for finding in &self.found {
+            let kept = finding.range.start - original;
+            characters += self.text[masked..masked + kept].chars().count();
+            let label = finding.kind.label();
+            let length = label.chars().count();
+            spans.push(Span { kind: finding.kind, start: characters, length });
+            characters += length;
+            masked += kept + label.len();
+            original = finding.range.end;
+        }
+        spans
+    }
 }
 
 /// Hides phone, identity and house numbers. See the module for what counts as one.
@@ -670,6 +709,25 @@ mod tests {
             serde_json::to_value(&masked.found[0]).unwrap(),
             serde_json::json!({"kind": "house_number", "range": {"start": 3, "end": 5}})
         );
+    }
+
+    #[test]
+    fn spans_are_places_of_the_masked_text() {
+        let masked = mask_text("王姐 138-1234-5678，住12号楼402，座机0353-4123456");
+        let spans = masked.spans();
+        let characters: Vec<char> = masked.text.chars().collect();
+        let shown: Vec<(FindingKind, String)> = spans
+            .iter()
+            .map(|span| (span.kind, characters[span.start..span.start + span.length].iter().collect()))
+            .collect();
+        let expected = [
+            (FindingKind::Mobile, "[电话]".to_owned()),
+            (FindingKind::HouseNumber, "**".to_owned()),
+            (FindingKind::HouseNumber, "**".to_owned()),
+            (FindingKind::Landline, "[电话]".to_owned()),
+        ];
+        assert_eq!(shown, expected, "{}", masked.text);
+        assert!(mask_text("没有什么").spans().is_empty());
     }
 
     #[test]

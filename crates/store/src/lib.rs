@@ -7,8 +7,11 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod audit;
+pub mod badges;
 pub mod claims;
 pub mod connection;
+pub mod consents;
 pub mod directory;
 pub mod due;
 pub mod duty;
@@ -22,13 +25,17 @@ mod moving;
 pub mod orders;
 pub mod own_data;
 pub mod people;
+pub mod periods;
 pub mod placing;
 pub mod posts;
 pub mod scope;
 pub mod seed;
 pub mod sessions;
+pub mod shop;
+pub mod signs;
 pub mod similar;
 mod sql;
+pub mod totp;
 pub mod whistles;
 pub mod writing;
 
@@ -50,6 +57,9 @@ pub enum StoreError {
     /// What is to be answered was answered already, and what depends on it must not be written.
     #[error("it was answered already")]
     Answered,
+    /// There is not that much in stock, or it is not offered so any more. The transaction is rolled back.
+    #[error("the stock does not hold that much")]
+    Stock,
     /// An account does not hold what is to be taken off it. The transaction is rolled back.
     #[error("the account does not hold that much")]
     Overdrawn,

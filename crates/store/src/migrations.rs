@@ -37,10 +37,23 @@ impl MigratorTrait for Migrator {
                 name: "m0007_one_statement",
                 text: include_str!("../schema/0007_one_statement.sql"),
             }),
+            Box::new(Step { name: "m0010_consent", text: include_str!("../schema/0010_consent.sql") }),
+            Box::new(Step { name: "m0011_audit_seal", text: include_str!("../schema/0011_audit_seal.sql") }),
+            Box::new(Step { name: "m0012_totp", text: include_str!("../schema/0012_totp.sql") }),
+            Box::new(Step {
+                name: "m0013_sign_report",
+                text: include_str!("../schema/0013_sign_report.sql"),
+            }),
+            Box::new(Step {
+                name: "m0014_post_checks",
+                text: include_str!("../schema/0014_post_checks.sql"),
+            }),
             Box::new(Step {
                 name: "m0020_departments",
                 text: include_str!("../schema/0020_departments.sql"),
             }),
+            Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
+            Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
         ]
     }
 }

@@ -9,7 +9,7 @@ use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
 use xingfuma_domain::scoring::YearMonth;
 
-use crate::inbox::AuditEntry;
+use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
 use crate::sql;
 use crate::{StoreError, duty, idempotency, ledger, unreadable};
@@ -183,6 +183,8 @@ pub struct WholeOrder {
     pub records: Vec<Record>,
     /// Opens `private`; absent once the requester was erased.
     pub requester_key: Option<Vec<u8>>,
+    /// The requester's name and phone, sealed under that key.
+    pub requester_private: Option<Vec<u8>>,
     /// Whoever accepted it last.
     pub engaged: Option<Engaged>,
 }
@@ -219,6 +221,7 @@ pub async fn find_whole(
         wished_from: Option<DateTime<Utc>>,
         wished_to: Option<DateTime<Utc>>,
         requester_key: Option<Vec<u8>>,
+        requester_private: Option<Vec<u8>>,
         records: Option<String>,
         engaged: Option<Uuid>,
         surname: Option<String>,
@@ -238,7 +241,7 @@ pub async fn find_whole(
         None => "CAST(NULL AS text)".to_owned(),
     };
     let text = format!(
-        "SELECT {COLUMNS}, p.data_key AS requester_key, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
+        "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
          FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {used} AS used \
          FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
          (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
@@ -261,7 +264,8 @@ pub async fn find_whole(
         month,
         used: row.used.as_deref().map(pairs).unwrap_or_default(),
     });
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key: row.requester_key, engaged }))
+    let (requester_key, requester_private) = (row.requester_key, row.requester_private);
+    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private, engaged }))
 }
 
 /// `609=3;610=5`, as the statement puts it together.

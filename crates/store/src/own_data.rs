@@ -87,6 +87,8 @@ pub async fn erase(
     for text in [
         "DELETE FROM wechat_identity WHERE person_id = $1",
         "DELETE FROM account WHERE person_id = $1",
+        "DELETE FROM consent_standing WHERE person_id = $1",
+        "DELETE FROM totp WHERE person_id = $1",
         "DELETE FROM inbox WHERE person_id = $1",
         "UPDATE badge SET status = 'void' WHERE person_id = $1",
         "UPDATE volunteer SET status = 'left' WHERE person_id = $1",

@@ -163,6 +163,24 @@ pub async fn insert_openid(
         .await
 }
 
+/// The WeChat user that a person is, if he is one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn openid_of(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    person: Uuid,
+) -> Result<Option<String>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Known {
+        openid: String,
+    }
+    let text = "SELECT openid FROM wechat_identity WHERE county = $1 AND person_id = $2 LIMIT 1";
+    let known: Option<Known> = sql::one(conn, text, vec![county.to_string().into(), person.into()]).await?;
+    Ok(known.map(|known| known.openid))
+}
+
 /// A staff account.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct AccountRow {
@@ -403,4 +421,57 @@ pub async fn members_of(conn: &impl ConnectionTrait, team: Uuid) -> Result<Vec<U
     let text = "SELECT person_id FROM volunteer WHERE team_id = $1 AND status = 'active'";
     let members: Vec<Member> = sql::all(conn, text, vec![team.into()]).await?;
     Ok(members.into_iter().map(|member| member.person_id).collect())
+}
+
+/// How many people have a data key: whoever was erased has none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_with_keys(conn: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        people: i64,
+    }
+    let text = "SELECT count(*) AS people FROM person WHERE data_key IS NOT NULL";
+    let count: Option<Count> = sql::one(conn, text, Vec::new()).await?;
+    Ok(count.map_or(0, |count| count.people.unsigned_abs()))
+}
+
+/// The wrapped data keys of people of all counties, by id, at most `limit` after one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn data_keys_after(
+    conn: &impl ConnectionTrait,
+    after: Uuid,
+    limit: u64,
+) -> Result<Vec<(Uuid, Vec<u8>)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Wrapped {
+        id: Uuid,
+        data_key: Vec<u8>,
+    }
+    let text = format!(
+        "SELECT id, data_key FROM person WHERE id > $1 AND data_key IS NOT NULL ORDER BY id LIMIT {limit}"
+    );
+    let rows: Vec<Wrapped> = sql::all(conn, &text, vec![after.into()]).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.data_key)).collect())
+}
+
+/// Puts data keys that were wrapped anew in the place of the old ones: person, old, new. Somebody who was erased
+/// meanwhile stays erased. Answers how many were replaced.
+///
+/// # Errors
+/// When the database fails.
+pub async fn replace_data_keys(
+    conn: &impl ConnectionTrait,
+    changes: &[(Uuid, Vec<u8>, Vec<u8>)],
+) -> Result<u64, StoreError> {
+    let mut replaced = 0;
+    for (person, old, new) in changes {
+        let text = "UPDATE person SET data_key = $3 WHERE id = $1 AND data_key = $2";
+        let values = vec![(*person).into(), old.clone().into(), new.clone().into()];
+        replaced += sql::run(conn, text, values).await?;
+    }
+    Ok(replaced)
 }

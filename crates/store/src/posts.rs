@@ -54,6 +54,10 @@ pub struct PostRow {
     pub reason: Option<String>,
     /// When it was written.
     pub created_at: DateTime<Utc>,
+    /// What was hidden in the text, as JSON: kinds and places.
+    pub hidden: Option<String>,
+    /// What WeChat said of the text: `passed`, or `review`.
+    pub checked: Option<String>,
 }
 
 impl PostRow {
@@ -68,14 +72,14 @@ impl PostRow {
 
 const COLUMNS: &str = "id, county, order_id, area_code, category, author_id, resident_id, volunteer_id, team_id, text, \
                        private, status, version, resident_consent_at, volunteer_consent_at, moderated_by, published_at, \
-                       withdrawn_by, featured_at, reason, created_at";
+                       withdrawn_by, featured_at, reason, created_at, hidden, checked";
 
 /// Stores a new post.
 ///
 /// # Errors
 /// A unique violation when the order has a pending or published one; otherwise when the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), StoreError> {
-    let mut rows = Rows::new(21);
+    let mut rows = Rows::new(23);
     rows.push([
         post.id.into(),
         post.county.clone().into(),
@@ -98,6 +102,8 @@ pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), S
         post.featured_at.into(),
         post.reason.clone().into(),
         post.created_at.into(),
+        post.hidden.clone().into(),
+        post.checked.clone().into(),
     ]);
     rows.insert(conn, &format!("showcase_post ({COLUMNS})"), "").await?;
     Ok(())
@@ -139,7 +145,14 @@ pub async fn find(
     sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await
 }
 
-/// Published posts, newest first: what everybody may see.
+/// Neither the resident nor the volunteer has taken his consent to publishing back, nor is one of them a child whose
+/// guardian does not agree (any more).
+const CONSENTED: &str = "NOT EXISTS (SELECT 1 FROM consent_standing c WHERE c.person_id IN (resident_id, volunteer_id) \
+     AND ((c.kind = 'publishing' AND NOT c.given) OR (c.kind = 'under_14' AND c.given AND NOT EXISTS \
+     (SELECT 1 FROM consent_standing g WHERE g.person_id = c.person_id AND g.kind = 'guardian' AND g.given))))";
+
+/// Published posts, newest first: what everybody may see. Consent is asked for each time, so that taking it back counts
+/// at once, whatever became of the post's own status.
 ///
 /// # Errors
 /// When the database fails.
@@ -150,7 +163,9 @@ pub async fn published(
     limit: u64,
 ) -> Result<Vec<PostRow>, StoreError> {
     let mut values: Vec<Value> = vec![county.to_string().into()];
-    let mut text = format!("SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'published'");
+    let mut text = format!(
+        "SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'published' AND {CONSENTED}"
+    );
     if let Some(before) = before {
         values.push(before.into());
         text.push_str(" AND id < $2");

@@ -15,7 +15,7 @@ use crate::ledger::{Booking, within};
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
 use crate::{
-    Store, StoreError, due, duty, idempotency, inbox, ledger, moving, transact, unreadable, whistles,
+    Store, StoreError, audit, due, duty, idempotency, ledger, moving, transact, unreadable, whistles,
 };
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
@@ -203,7 +203,7 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
         },
     ];
     if let Some(entry) = &change.disclosure {
-        parts.push(Part { rows: inbox::audit_row(entry), into: inbox::AUDIT, tail: "" });
+        parts.push(Part { rows: audit::rows(std::slice::from_ref(entry)), into: audit::INTO, tail: "" });
     }
     parts.retain(|part| !part.rows.is_empty());
     Ok(parts)

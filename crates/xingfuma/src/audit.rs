@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use xingfuma_app::audit::{read_roots, take_root};
+use xingfuma_app::audit::{read_heads, read_roots, take_root, write_head};
 use xingfuma_app::clock::Clock;
 use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::scoring::chain::Hash;
 use xingfuma_store::Store;
 use xingfuma_store::ledger::{self, roots};
+use xingfuma_store::periods;
 
 use crate::configuration::{Configuration, StartError};
 use crate::{demo, running};
@@ -30,6 +32,12 @@ struct Books {
 }
 
 impl Place {
+    /// The database and the county.
+    pub(crate) async fn open_store(&self) -> Result<(Store, AreaCode), StartError> {
+        let books = self.open().await?;
+        Ok((books.store, books.county))
+    }
+
     async fn open(&self) -> Result<Books, StartError> {
         let (url, configuration, configured) = match &self.data_dir {
             Some(directory) => {
@@ -61,6 +69,7 @@ pub(crate) async fn verify(place: &Place) -> Result<(), StartError> {
     let snapshot = books.store.snapshot().await?;
     let mut verdict = ledger::verify(&snapshot).await?;
     roots::verify(&snapshot, books.county, of_county.as_deref(), &mut verdict).await?;
+    let log = xingfuma_store::audit::verify(&snapshot, books.county, &kept_heads(&books)?).await?;
     println!(
         "{} transactions, {} entries, {} accounts, {} daily roots outside the database",
         verdict.transactions,
@@ -71,18 +80,54 @@ pub(crate) async fn verify(place: &Place) -> Result<(), StartError> {
     for fault in &verdict.faults {
         println!("{fault}");
     }
-    let faults = verdict.faults.len() as u64 + verdict.more;
+    println!("{} sealed rows of the audit log, {} wait for their seal", log.sealed, log.waiting);
+    let periods = periods::check::faults(&snapshot, books.county).await?;
+    for fault in &periods {
+        println!("{fault}");
+    }
+    let faults = (verdict.faults.len() + periods.len()) as u64 + verdict.more;
     if faults == 0 {
         println!("the ledger is in order");
-        return Ok(());
     }
-    Err(StartError::Other(format!("{faults} faults in the ledger")))
+    match &log.fault {
+        Some(fault) => println!("{fault}"),
+        None => println!("the audit log is in order"),
+    }
+    match (faults, log.fault) {
+        (0, None) => Ok(()),
+        (0, Some(_)) => Err(StartError::Other("a fault in the audit log".to_owned())),
+        (faults, None) => Err(StartError::Other(format!("{faults} faults in the ledger"))),
+        (faults, Some(_)) => {
+            Err(StartError::Other(format!("{faults} faults in the ledger, and one in the audit log")))
+        }
+    }
+}
+
+/// What was written down of the audit log outside the database.
+fn kept_heads(books: &Books) -> Result<Vec<(i64, Hash)>, StartError> {
+    let heads = match &books.roots {
+        Some(file) => read_heads(file).map_err(|error| StartError::file(file, &error))?,
+        None => Vec::new(),
+    };
+    let mut kept = Vec::with_capacity(heads.len());
+    for head in heads.into_iter().filter(|head| head.county == books.county && head.seq > 0) {
+        let bad = || StartError::Other(format!("the head of audit row {} is no hash", head.seq));
+        let bytes: Option<Vec<u8>> = (0..head.hash.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(head.hash.get(at..at + 2)?, 16).ok())
+            .collect();
+        let hash = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
+        kept.push((head.seq, hash));
+    }
+    Ok(kept)
 }
 
 /// Takes the root of the day.
 pub(crate) async fn root(place: &Place) -> Result<(), StartError> {
     let books = place.open().await?;
-    let taken = take_root(&books.store, books.county, books.roots.as_deref(), Clock::system().now()).await?;
+    let (roots, now) = (books.roots.as_deref(), Clock::system().now());
+    let taken = take_root(&books.store, books.county, roots, now).await?;
+    write_head(&books.store, books.county, roots, now).await?;
     match taken {
         Some(root) => {
             println!("root {} of {}: {} ({} accounts)", root.number, root.day, root.hash, root.accounts)

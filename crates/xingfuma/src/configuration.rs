@@ -50,10 +50,19 @@ pub(crate) struct Configuration {
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
     pub(crate) audit: AuditConfiguration,
+    pub(crate) score: ScoreConfiguration,
     /// How often somebody may do what.
     pub(crate) limits: Limits,
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) cors: CorsConfiguration,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CorsConfiguration {
+    /// Origins whose pages may speak with the API, letter by letter; none by default.
+    pub(crate) origins: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,6 +110,13 @@ pub(crate) struct AuditConfiguration {
     pub(crate) roots: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScoreConfiguration {
+    /// The directory of the county's own rules; without it the sample's hold.
+    pub(crate) rules: Option<PathBuf>,
+}
+
 impl Default for Configuration {
     fn default() -> Configuration {
         Configuration {
@@ -114,8 +130,10 @@ impl Default for Configuration {
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
             audit: AuditConfiguration::default(),
+            score: ScoreConfiguration::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
+            cors: CorsConfiguration::default(),
         }
     }
 }
@@ -154,9 +172,19 @@ impl Configuration {
     pub(crate) fn read() -> Result<Configuration, StartError> {
         Figment::from(Serialized::defaults(Configuration::default()))
             .merge(Toml::file("xingfuma.toml"))
-            .merge(Env::prefixed("XINGFUMA_").ignore(&["renew", "tests_long"]).split("__"))
+            .merge(Env::prefixed("XINGFUMA_").ignore(&["log", "renew", "tests_long"]).split("__"))
             .extract()
             .map_err(|error| StartError::Configuration(Box::new(error)))
+    }
+
+    /// The origins whose pages may speak with the API.
+    pub(crate) fn origins(&self) -> Result<Vec<String>, StartError> {
+        match self.cors.origins.iter().find(|origin| !xingfuma_api::is_origin(origin)) {
+            Some(bad) => Err(StartError::Other(format!(
+                "XINGFUMA_CORS__ORIGINS: {bad:?} is no origin; one looks like https://desk.example.gov.cn"
+            ))),
+            None => Ok(self.cors.origins.clone()),
+        }
     }
 
     pub(crate) fn county(&self) -> Result<AreaCode, StartError> {

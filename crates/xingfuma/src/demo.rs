@@ -16,7 +16,7 @@ use xingfuma_store::migrations;
 use xingfuma_wechat::sandbox::{ReusableCode, Sandbox, SandboxConfig};
 
 use crate::configuration::{Configuration, StartError};
-use crate::running;
+use crate::{rules, running};
 
 /// Everybody who tries the demo shares its few accounts, and what tries it may be a script.
 const DEMO_LIMITS_FACTOR: u32 = 100;
@@ -51,6 +51,8 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
         configuration.database.url = database_url(directory)?;
     }
     configuration.audit.roots.get_or_insert_with(|| roots(directory));
+    // Rules that are none are told before a county is filled in for them.
+    rules::configured(&configuration)?;
     configuration.keys = keys(directory, configuration.keys)?;
     let county = County::default_county(SEED);
     fill(&configuration, &county).await?;
@@ -81,6 +83,7 @@ fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> 
             data: of("XINGFUMA_KEYS__DATA"),
             token: of("XINGFUMA_KEYS__TOKEN"),
             index: of("XINGFUMA_KEYS__INDEX"),
+            data_old: of("XINGFUMA_KEYS__DATA_OLD"),
         });
     }
     let keys = KeyTexts::generate(&Ids::from_system());

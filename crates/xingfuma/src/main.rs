@@ -3,7 +3,10 @@
 mod audit;
 mod configuration;
 mod demo;
+mod rotate;
+mod rules;
 mod running;
+mod score;
 mod simulate;
 
 use std::path::PathBuf;
@@ -42,8 +45,11 @@ enum Command {
     Worker,
     /// Bring the database's schema up to date.
     Migrate,
-    /// Print fresh keys as environment variables.
-    Keys,
+    /// Print fresh keys as environment variables; or rotate.
+    Keys {
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+    },
     /// Write the specification, or compare it with a file.
     Openapi {
         /// Compare with this file instead of printing.
@@ -71,10 +77,26 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
+    /// Check and try the rules of scoring; close and seal its months.
+    Score {
+        #[command(subcommand)]
+        command: score::ScoreCommand,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Wrap the data key of everybody under XINGFUMA_KEYS__DATA; XINGFUMA_KEYS__DATA_OLD is the key before it. May be killed
+    /// and started again.
+    Rotate {
+        /// The data directory of a demo; without it the configured database.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
     },
 }
 
@@ -96,7 +118,7 @@ enum AuditCommand {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Command::Keys => {
+        Command::Keys { command: None } => {
             print_keys();
             Ok(())
         }
@@ -124,7 +146,9 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Healthcheck { url } => healthcheck(&url).await,
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
-        Command::Keys | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
+        Command::Score { command } => score::run(command).await,
+        Command::Keys { command: Some(KeysCommand::Rotate { data_dir }) } => rotate::run(data_dir).await,
+        Command::Keys { command: None } | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }
 }
 

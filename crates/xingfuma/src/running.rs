@@ -77,7 +77,8 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let wechat = wechat(configuration, sandbox.as_ref())?;
     let (public_url, limits) = (configuration.public_url.clone(), configuration.limits.clone());
     let roots = configuration.audit.roots.clone();
-    let settings = Settings { county, public_url, roots, limits };
+    let rules = crate::rules::configured(configuration)?;
+    let settings = Settings { county, public_url, roots, limits, rules };
     let foundation = Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
@@ -139,6 +140,7 @@ impl Running {
             tokens: Tokens::new(self.app.keys.token()),
             app: self.app.clone(),
             trusted_proxies: configuration.trusted_proxies.clone().into(),
+            origins: configuration.origins()?.into(),
         };
         let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
@@ -153,6 +155,10 @@ impl Running {
             if tokio::time::timeout(GRACE, task).await.is_err() {
                 tracing::warn!("a task did not end in time");
             }
+        }
+        // Who looked at what in the last moments.
+        if tokio::time::timeout(GRACE, self.app.flush_witness()).await.is_err() {
+            tracing::warn!("lines of the audit log were not written in time");
         }
         if let Some(sandbox) = self.sandbox {
             sandbox.shut_down().await;

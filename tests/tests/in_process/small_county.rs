@@ -27,6 +27,7 @@ use xingfuma_domain::{
     access::Role,
     area::Level,
     order::{Order, Record},
+    scoring::RuleBook,
 };
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
@@ -136,6 +137,11 @@ impl SmallCounty {
         start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), 2).await
     }
 
+    /// The stand-in of WeChat.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
     /// The first grid's sign, in one that serves the plain category.
     pub(crate) fn sign(&self) -> String {
         let grid = self.county.teams[0].areas[0];
@@ -218,6 +224,17 @@ impl SmallCounty {
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         number(&self.app.store, sql).await
     }
+}
+
+/// An order of the resident that the first volunteer has completed.
+pub(crate) async fn serve_one(county: &SmallCounty) -> Uuid {
+    let volunteer = &county.people.volunteers[0];
+    let order = county.place(&county.app.new_id().to_string()).await;
+    county.work_until_dispatched(order).await;
+    county.command(volunteer, order, Request::Accept).await.expect("it is offered to him");
+    let done = Request::Complete { summary: "已送到".to_owned(), minutes: 20 };
+    county.command(volunteer, order, done).await.expect("he has accepted it");
+    order
 }
 
 pub(crate) async fn rows(store: &Store, sql: &str) -> Vec<QueryResult> {
@@ -308,6 +325,7 @@ async fn start(
     let limits = Limits { factor: 100_000, ..Limits::default() };
     let foundation = Foundation {
         settings: Settings {
+            rules: RuleBook::sample(),
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,
@@ -359,7 +377,7 @@ async fn log_in_all(app: &App, county: &County) -> People {
 async fn log_in(app: &App, how: &DemoLogIn) -> Caller {
     let logged_in = match how {
         DemoLogIn::WeChat { code, .. } => app.log_in_wechat(code).await,
-        DemoLogIn::Password { username, password } => app.log_in_password(username, password).await,
+        DemoLogIn::Password { username, password } => app.log_in_password(username, password, None).await,
     };
     let logged_in = logged_in.unwrap_or_else(|error| panic!("{how:?}: {error}"));
     app.caller(logged_in.session).await.expect("a fresh session")

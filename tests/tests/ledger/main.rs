@@ -4,7 +4,9 @@
 
 mod chains;
 mod model;
+mod periods;
 mod races;
+mod shop;
 mod size;
 mod tampering;
 mod world;

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use xingfuma_domain::scoring::{
     AccountRef, CompletedFacts, CorrectionKind, Draft, HoldReason, Ledger, Leg, Posting, Purse, RatedFacts,
-    RuleBook, ScoringFault, hold, on_completed, on_rated, release, reversal, void,
+    Reservation, RuleBook, ScoringFault, hold, on_completed, on_rated, release, reserve, reversal, spend,
+    void,
 };
 use xingfuma_store::ledger::{Booked, Booking, book};
 use xingfuma_store::{Store, StoreError, StoreOptions, migrations, transact};
@@ -66,13 +67,24 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn sqlite() -> Database {
-        let directory = tempfile::Builder::new().prefix("xingfuma-ledger-").tempdir().expect("a directory");
-        let url = format!("sqlite://{}?mode=rwc", directory.path().join("ledger.db").display());
-        Database::connect(&url, Some(directory)).await
+        Database::sqlite_with_url().await.0
     }
 
     pub(crate) async fn postgres(name: &str) -> Database {
-        Database::connect(&Postgres::shared().create_database(name), None).await
+        Database::postgres_with_url(name).await.0
+    }
+
+    /// With its address, for another process.
+    pub(crate) async fn sqlite_with_url() -> (Database, String) {
+        let directory = tempfile::Builder::new().prefix("xingfuma-ledger-").tempdir().expect("a directory");
+        let url = format!("sqlite://{}?mode=rwc", directory.path().join("ledger.db").display());
+        (Database::connect(&url, Some(directory)).await, url)
+    }
+
+    /// With its address, for another process.
+    pub(crate) async fn postgres_with_url(name: &str) -> (Database, String) {
+        let url = Postgres::shared().create_database(name);
+        (Database::connect(&url, None).await, url)
     }
 
     async fn connect(url: &str, directory: Option<TempDir>) -> Database {
@@ -209,7 +221,20 @@ impl World {
             }
             5 => {
                 let source = 1_000_000 + u128::from(self.number);
-                let posting = redemption(source, person, 1 + self.chance.points(6), number);
+                // Spent at once, as the books once were, or reserved first.
+                let posting = if self.chance.below(2) == 0 {
+                    redemption(source, person, 1 + self.chance.points(6), number)
+                } else {
+                    let wanted = Reservation {
+                        redemption: Uuid::from_u128(2_000_000 + u128::from(self.number) / 2),
+                        person,
+                        area: "140724104".parse().expect("a township"),
+                        price: 1 + self.chance.points(3),
+                        quantity: 1 + self.chance.points(2),
+                        at: moment(number),
+                    };
+                    reserve(&wanted).expect("a posting")
+                };
                 Booking::Posting { id: self.id(), posting: Box::new(posting) }
             }
             _ => self.correction().unwrap_or_else(|| {
@@ -227,13 +252,19 @@ impl World {
         }
         let of = posted[self.chance.below(posted.len())].clone();
         let at = moment(self.number % 40_000);
-        let kinds =
-            [CorrectionKind::Hold, CorrectionKind::Release, CorrectionKind::Void, CorrectionKind::Reversal];
-        let posting = match kinds[self.chance.below(4)] {
+        let kinds = [
+            CorrectionKind::Hold,
+            CorrectionKind::Release,
+            CorrectionKind::Void,
+            CorrectionKind::Reversal,
+            CorrectionKind::Spend,
+        ];
+        let posting = match kinds[self.chance.below(5)] {
             CorrectionKind::Hold => hold(&of, HoldReason::Reopened, at, None),
             CorrectionKind::Release => release(&of, "closed", at, None),
             CorrectionKind::Void => void(&of, "cancelled", at, None),
             CorrectionKind::Reversal => reversal(&of, "wrong", at, None),
+            CorrectionKind::Spend => spend(&of, SHOP, at, Uuid::from_u128(0xD0)),
         };
         Some(Booking::Posting { id: self.id(), posting: Box::new(posting.ok()?) })
     }

@@ -245,7 +245,11 @@ fn automatic(rulebook: &RuleBook, code: &str, scored: &[(String, Uuid)], event: 
     if scored.iter().any(|(rule, person)| rule == code && *person == event.person) {
         return Vec::new();
     }
-    rulebook.in_force(code, china_date(event.at)).map(|rule| event.award(rule)).into_iter().collect()
+    rulebook
+        .in_force(code, china_date(event.at), event.area)
+        .map(|rule| event.award(rule))
+        .into_iter()
+        .collect()
 }
 
 /// A completed order: on time (at the latest at `complete_due`) it scores [`ON_TIME`], else [`LATE`].
@@ -311,7 +315,7 @@ pub fn on_claim_decided(rulebook: &RuleBook, facts: &ClaimFacts) -> Result<Award
         return Err(ScoringFault::OwnDecision);
     }
     let rule = rulebook
-        .in_force(&facts.rule_code, china_date(facts.at))
+        .in_force(&facts.rule_code, china_date(facts.at), facts.area)
         .ok_or_else(|| ScoringFault::UnknownRule(facts.rule_code.clone()))?;
     // A rule without a range needs no choice; a range without a choice is an undecided claim.
     let choice = facts.points.unwrap_or(rule.points.max());
@@ -558,8 +562,8 @@ pub(super) mod tests {
             for used in [0, 18, 19, 20, 28, 29, 30] {
                 let posting = award.posting(used).expect("a posting");
                 assert_eq!(
-                    recompute(&posting.inputs, rule),
-                    posting.points(),
+                    recompute(&posting.inputs, Some(rule)),
+                    Some(posting.points()),
                     "{} after {used}",
                     award.rule_code
                 );

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::month::china_date;
 use super::posting::{CauseKind, PostedTransaction};
+use crate::area::AreaCode;
+
 use super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Rule, RuleBook};
 
 /// A claim is made at the latest so long after what it claims: nobody adds to months that are long past.
@@ -35,19 +37,20 @@ pub enum ClaimFault {
     PointsNotAllowed,
 }
 
-/// The rule that a claim would score by.
+/// The rule that a claim would score by, for somebody of this area.
 ///
 /// # Errors
 /// Everything that is wrong with the claim, in one list.
 pub fn check_claim<'a>(
     rulebook: &'a RuleBook,
     code: &str,
+    area: AreaCode,
     happened_at: DateTime<Utc>,
     points: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<&'a Rule, Vec<ClaimFault>> {
     let mut faults = Vec::new();
-    let rule = rulebook.in_force(code, china_date(happened_at));
+    let rule = rulebook.in_force(code, china_date(happened_at), area);
     match rule {
         None => faults.push(ClaimFault::RuleUnknown),
         Some(rule) if AUTOMATIC.contains(&rule.code.as_str()) => faults.push(ClaimFault::RuleAutomatic),
@@ -112,7 +115,8 @@ mod tests {
     fn check(code: &str, at: &str, points: Option<i64>) -> Result<String, Vec<ClaimFault>> {
         let book = RuleBook::sample();
         let now = utc("2026-03-31T12:00:00Z");
-        check_claim(&book, code, utc(at), points, now).map(|rule| rule.code.clone())
+        check_claim(&book, code, "140724104".parse().expect("a township"), utc(at), points, now)
+            .map(|rule| rule.code.clone())
     }
 
     #[test]

@@ -81,6 +81,24 @@ pub fn void(
     answer(of, CorrectionKind::Void, reason, at, decided_by, legs)
 }
 
+/// Spends what was reserved: the points go from the hold to the shop.
+///
+/// # Errors
+/// [`ScoringFault::NothingToMove`] when `of` put no points on hold, [`ScoringFault::NotReserved`] when it is no
+/// reservation.
+pub fn spend(
+    of: &PostedTransaction,
+    shop: Uuid,
+    at: DateTime<Utc>,
+    decided_by: Uuid,
+) -> Result<Posting, ScoringFault> {
+    if of.posting.cause.kind != CauseKind::Reserve {
+        return Err(ScoringFault::NotReserved(of.id));
+    }
+    let legs = moved(of, AccountKind::Hold, |_| AccountRef::shop(shop))?;
+    answer(of, CorrectionKind::Spend, "handed_over", at, Some(decided_by), legs)
+}
+
 /// Takes a posting back as a whole: the exact negation of its legs.
 ///
 /// # Errors
@@ -254,7 +272,8 @@ mod tests {
         chain.push(posted(31, void(chain.last().expect("a link"), "forged", later(), None).expect("a void")));
         let shown: Vec<i64> = chain.iter().map(|link| link.posting.points()).collect();
         assert_eq!(shown, [2, -2, 2, -2, 2, -2, 2, -2, -2]);
-        let again: Vec<i64> = chain.iter().map(|link| recompute(&link.posting.inputs, rule)).collect();
+        let again: Vec<i64> =
+            chain.iter().map(|link| recompute(&link.posting.inputs, Some(rule)).expect("a rule")).collect();
         assert_eq!(again, shown);
     }
 

@@ -110,6 +110,7 @@ mod tests {
     use super::super::correction::{hold, release, reversal, void};
     use super::super::posting::{Draft, Leg};
     use super::super::rules::RuleBook;
+    use super::super::spending::{Reservation, reserve};
     use super::*;
 
     fn award(order: u128, volunteer: u128) -> Posting {
@@ -124,6 +125,7 @@ mod tests {
             CorrectionKind::Release => release(of, "closed", at, None),
             CorrectionKind::Void => void(of, "cancelled", at, None),
             CorrectionKind::Reversal => reversal(of, "wrong", at, None),
+            CorrectionKind::Spend => super::super::spend(of, Uuid::from_u128(99), at, Uuid::from_u128(98)),
         }
     }
 
@@ -230,12 +232,18 @@ mod tests {
         Complete { order: u128, volunteer: u128, late: bool, reopened: u32, used: i64 },
         Rate { order: u128, volunteer: u128, used: i64 },
         Spend { person: u128, points: i64, source: u128 },
+        Reserve { person: u128, price: i64, quantity: i64, source: u128 },
         Correct { kind: CorrectionKind, target: prop::sample::Index },
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let kinds =
-            [CorrectionKind::Hold, CorrectionKind::Release, CorrectionKind::Void, CorrectionKind::Reversal];
+        let kinds = [
+            CorrectionKind::Hold,
+            CorrectionKind::Release,
+            CorrectionKind::Void,
+            CorrectionKind::Reversal,
+            CorrectionKind::Spend,
+        ];
         prop_oneof![
             3 => (0_u128..8, 1_u128..4, any::<bool>(), 0_u32..3, 0_i64..32).prop_map(
                 |(order, volunteer, late, reopened, used)| Step::Complete { order, volunteer, late, reopened, used }
@@ -244,6 +252,9 @@ mod tests {
                 .prop_map(|(order, volunteer, used)| Step::Rate { order, volunteer, used }),
             1 => (1_u128..4, 1_i64..6, 1000_u128..1004)
                 .prop_map(|(person, points, source)| Step::Spend { person, points, source }),
+            2 => (1_u128..4, 1_i64..4, 1_i64..3, 2000_u128..2008).prop_map(
+                |(person, price, quantity, source)| Step::Reserve { person, price, quantity, source }
+            ),
             4 => (prop::sample::select(kinds.to_vec()), any::<prop::sample::Index>())
                 .prop_map(|(kind, target)| Step::Correct { kind, target }),
         ]
@@ -261,6 +272,17 @@ mod tests {
                 on_rated(book, &rated(order, volunteer))[0].posting(used).ok()
             }
             Step::Spend { person, points, source } => Some(spend(person, points, source)),
+            Step::Reserve { person, price, quantity, source } => {
+                let wanted = Reservation {
+                    redemption: Uuid::from_u128(source),
+                    person: Uuid::from_u128(person),
+                    area: "140724104".parse().expect("a township"),
+                    price,
+                    quantity,
+                    at: utc("2026-03-05T01:00:00Z"),
+                };
+                reserve(&wanted).ok()
+            }
             Step::Correct { .. } if ledger.posted().is_empty() => None,
             Step::Correct { kind, target } => {
                 correct(ledger, kind, ledger.posted()[target.index(ledger.posted().len())].id).ok()

@@ -23,9 +23,13 @@ mod claim;
 mod correction;
 mod ledger;
 mod month;
+mod period;
 mod posting;
+mod replay;
 mod rules;
+mod scheme;
 mod sheet;
+mod spending;
 
 pub use award::{
     Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
@@ -35,15 +39,24 @@ pub use claim::{
     APPEAL_WITHIN, AUTOMATIC, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim,
     may_decide,
 };
-pub use correction::{HeldEnd, held_end, hold, release, reversal, void};
+pub use correction::{HeldEnd, held_end, hold, release, reversal, spend, void};
 pub use ledger::Ledger;
 pub use month::{ParseMonthError, YearMonth, china_date, month_of};
+pub use period::{
+    LineStatus, ListHasher, ListedLine, NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, PeriodRefusal,
+    PeriodStatus, PersonSum, Uncounted, add_up, check_close, check_seal, notice_ends_at,
+};
 pub use posting::{
     AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
     Posting, Purse, ScoringFault, SourceType, UnknownWord, recompute,
 };
+pub use replay::{Replay, Replayed, RuleChange};
 pub use rules::{
     CATEGORIES, FEATURED_POST, FIVE_STARS, LATE, ON_TIME, POINTS_LIMIT, Points, Rule, RuleBook, RuleConflict,
     RuleKind,
 };
+pub use scheme::{
+    Deed, DeedFault, Scheme, SchemeFault, SchemeItem, SchemeLevel, SchemePart, SchemeProblem, SchemeScore,
+};
 pub use sheet::{Fault, RuleFault, Sheet};
+pub use spending::{Reservation, SHOP_RULE, reserve};

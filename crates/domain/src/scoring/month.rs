@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// China has one time zone, UTC+8, and no summer time.
@@ -39,6 +39,36 @@ impl YearMonth {
     /// The month of the year, 1 to 12.
     pub fn month(self) -> u32 {
         self.month
+    }
+
+    /// The month after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        if self.month == 12 {
+            Self { year: self.year + 1, month: 1 }
+        } else {
+            Self { year: self.year, month: self.month + 1 }
+        }
+    }
+
+    /// The month before it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        if self.month == 1 {
+            Self { year: self.year - 1, month: 12 }
+        } else {
+            Self { year: self.year, month: self.month - 1 }
+        }
+    }
+
+    /// Its first day.
+    pub fn first_day(self) -> NaiveDate {
+        NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default()
+    }
+
+    /// The moment at which it begins: midnight in China.
+    pub fn begins(self) -> DateTime<Utc> {
+        self.first_day().and_time(NaiveTime::MIN).and_utc() - TimeDelta::hours(8)
     }
 }
 
@@ -106,6 +136,25 @@ mod tests {
             china_date(utc("2026-05-04T20:00:00Z")),
             NaiveDate::from_ymd_opt(2026, 5, 5).expect("a date")
         );
+    }
+
+    #[test]
+    fn a_month_begins_where_the_one_before_it_ends() {
+        let month = |text: &str| text.parse::<YearMonth>().expect("a month");
+        assert_eq!(month("2025-12").next(), month("2026-01"));
+        assert_eq!(month("2026-11").next(), month("2026-12"));
+        assert_eq!(
+            (month("2026-01").before(), month("2026-12").before()),
+            (month("2025-12"), month("2026-11"))
+        );
+        assert_eq!(month("2026-03").begins(), utc("2026-02-28T16:00:00Z"));
+        for text in ["2025-12", "2026-02", "2024-02"] {
+            let end = month(text).next().begins();
+            assert_eq!(month_of(end - TimeDelta::milliseconds(1)), month(text));
+            assert_eq!(month_of(end), month(text).next());
+            assert_eq!(month_of(month(text).begins()), month(text));
+            assert_eq!(month(text).first_day(), china_date(month(text).begins()));
+        }
     }
 
     #[test]

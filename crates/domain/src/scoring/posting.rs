@@ -167,11 +167,20 @@ pub enum CorrectionKind {
     Void,
     /// The posting is taken back as a whole.
     Reversal,
+    /// Points that were reserved in a shop are spent there.
+    Spend,
 }
 
-words!(CorrectionKind { Hold => "hold", Release => "release", Void => "void", Reversal => "reversal" });
+words!(CorrectionKind {
+    Hold => "hold",
+    Release => "release",
+    Void => "void",
+    Reversal => "reversal",
+    Spend => "spend",
+});
 
-/// What a posting is for. Prints as `609`, as `609.1` in an order's first round after a reopening, or as `reversal`.
+/// What a posting is for. Prints as `609`, as `609.1` in an order's first round after a reopening, as `reserve`, or as
+/// `reversal`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum CauseKind {
@@ -182,15 +191,21 @@ pub enum CauseKind {
         /// How often the order had been reopened; 0 for everything but orders.
         round: u32,
     },
+    /// Points are put aside for goods of a shop.
+    Reserve,
     /// The answer to an earlier posting.
     Correction(CorrectionKind),
 }
+
+/// The word of [`CauseKind::Reserve`].
+const RESERVE: &str = "reserve";
 
 impl fmt::Display for CauseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule { code, round: 0 } => f.write_str(code),
             Self::Rule { code, round } => write!(f, "{code}.{round}"),
+            Self::Reserve => f.write_str(RESERVE),
             Self::Correction(kind) => f.write_str(kind.as_str()),
         }
     }
@@ -202,6 +217,9 @@ impl FromStr for CauseKind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(kind) = text.parse() {
             return Ok(Self::Correction(kind));
+        }
+        if text == RESERVE {
+            return Ok(Self::Reserve);
         }
         let unknown = || UnknownWord { list: "CauseKind", word: text.to_owned() };
         let (code, round) = match text.split_once('.') {
@@ -240,11 +258,19 @@ pub enum SourceType {
     Showcase,
     /// 申报: a claim that was decided.
     Claim,
+    /// 兑换: goods of a shop, for points.
+    Redemption,
     /// An earlier posting.
     Entry,
 }
 
-words!(SourceType { Order => "order", Showcase => "showcase", Claim => "claim", Entry => "entry" });
+words!(SourceType {
+    Order => "order",
+    Showcase => "showcase",
+    Claim => "claim",
+    Redemption => "redemption",
+    Entry => "entry",
+});
 
 /// Why a posting exists. The store holds it unique for ever: whatever is retried, a cause scores once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -300,6 +326,13 @@ pub enum Facts {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         points: Option<i64>,
     },
+    /// Goods were reserved in a shop.
+    Reserved {
+        /// Points for one piece, as of the reservation.
+        price: i64,
+        /// Pieces.
+        quantity: i64,
+    },
     /// An earlier posting was answered.
     Corrected {
         /// How.
@@ -311,18 +344,42 @@ pub enum Facts {
     },
 }
 
-/// The number again: the points that a posting with these inputs moves under `rule`, as [`Posting::points`] counts
-/// them. `rule` is the version that the posting names.
-pub fn recompute(inputs: &Inputs, rule: &Rule) -> i64 {
-    if let Facts::Corrected { correction, original, .. } = &inputs.facts {
-        let original = recompute(original, rule);
-        return match correction {
-            CorrectionKind::Release => original.saturating_abs(),
-            CorrectionKind::Hold | CorrectionKind::Void => original.saturating_abs().saturating_neg(),
-            CorrectionKind::Reversal => original.saturating_neg(),
-        };
+impl Inputs {
+    /// What happened first, before anything answered it.
+    pub fn origin(&self) -> &Facts {
+        match &self.facts {
+            Facts::Corrected { original, .. } => original.origin(),
+            facts => facts,
+        }
     }
-    within_cap(earned(&inputs.facts, rule), rule.monthly_cap, inputs.used_in_month)
+
+    /// Goods were reserved, or what became of that: no rule gave the number.
+    pub fn is_of_shop(&self) -> bool {
+        matches!(self.origin(), Facts::Reserved { .. })
+    }
+}
+
+/// The number again: the points that a posting with these inputs moves under `rule`, as [`Posting::points`] counts
+/// them. `rule` is the version that the posting names; what is [of a shop](Inputs::is_of_shop) needs none. Nothing
+/// where a rule is needed and not given.
+pub fn recompute(inputs: &Inputs, rule: Option<&Rule>) -> Option<i64> {
+    match &inputs.facts {
+        Facts::Corrected { correction, original, .. } => {
+            let original = recompute(original, rule)?;
+            Some(match correction {
+                CorrectionKind::Release => original.saturating_abs(),
+                CorrectionKind::Hold | CorrectionKind::Void | CorrectionKind::Spend => {
+                    original.saturating_abs().saturating_neg()
+                }
+                CorrectionKind::Reversal => original.saturating_neg(),
+            })
+        }
+        Facts::Reserved { price, quantity } => Some(price.saturating_mul(*quantity).saturating_neg()),
+        facts => {
+            let rule = rule?;
+            Some(within_cap(earned(facts, rule), rule.monthly_cap, inputs.used_in_month))
+        }
+    }
 }
 
 /// The points that a rule gives for what happened, before any cap.
@@ -335,7 +392,7 @@ pub(super) fn earned(facts: &Facts, rule: &Rule) -> i64 {
         Facts::Rated { stars, solved } => *stars == 5 && *solved,
         Facts::Featured => true,
         Facts::Claimed { points } => return rule.points.decided(*points),
-        Facts::Corrected { .. } => false,
+        Facts::Reserved { .. } | Facts::Corrected { .. } => false,
     };
     if applies { rule.points.decided(None) } else { 0 }
 }
@@ -454,6 +511,9 @@ pub enum ScoringFault {
     /// A reversal that is not the exact negation of its original.
     #[error("not the exact negation of posting {0}")]
     NotTheNegation(Uuid),
+    /// Something that is no reservation cannot be spent.
+    #[error("posting {0} is no reservation")]
+    NotReserved(Uuid),
     /// The account does not hold what is to be taken off it.
     #[error("{0} does not hold that much")]
     Overdrawn(AccountRef),
@@ -478,7 +538,7 @@ impl Posting {
                 Some(draft.cause.source_id)
             }
             CauseKind::Correction(_) => return Err(ScoringFault::CauseMismatch),
-            CauseKind::Rule { .. } => None,
+            CauseKind::Rule { .. } | CauseKind::Reserve => None,
         };
         if draft.reverses == answers { Ok(Self(draft)) } else { Err(ScoringFault::CauseMismatch) }
     }

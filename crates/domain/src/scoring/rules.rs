@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{self, RuleFault, Sheet};
+use crate::area::AreaCode;
 
 /// 点单服务按时完成: the base task of an order completed on time.
 pub const ON_TIME: &str = "609";
@@ -120,6 +121,21 @@ pub struct Rule {
     /// The first day (China time) on which this version holds; none for always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_from: Option<NaiveDate>,
+    /// It holds here only, and overrules what holds around it; none for the whole county.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<AreaCode>,
+}
+
+impl Rule {
+    /// Whether it holds at a place.
+    fn holds_at(&self, place: AreaCode) -> bool {
+        self.area.is_none_or(|area| area.contains(&place))
+    }
+
+    /// How near it is to the place that it holds at: the more digits, the nearer.
+    fn nearness(&self) -> usize {
+        self.area.map_or(0, |area| area.as_str().len())
+    }
 }
 
 /// Two versions of one rule contradict each other.
@@ -177,10 +193,26 @@ impl RuleBook {
         Self::from_sheets(base_tasks, bonuses_and_deductions).expect("the sheets in the program are tested")
     }
 
-    /// The version of a rule that is in force on a day (China time), if there is one.
-    pub fn in_force(&self, code: &str, on: NaiveDate) -> Option<&Rule> {
+    /// Reads sheets of either sort, as many as there are.
+    ///
+    /// # Errors
+    /// Every fault of all sheets, with sheet, line and field, in the order of the sorts.
+    pub fn read(sheets: &[(Sheet, &str)]) -> Result<Self, Vec<RuleFault>> {
+        sheet::read(sheets).map(Self::unchecked)
+    }
+
+    /// The version of a rule that is in force on a day (China time) at a place, if there is one: of those made for the
+    /// smallest area that holds it, the last that has begun.
+    pub fn in_force(&self, code: &str, on: NaiveDate, place: AreaCode) -> Option<&Rule> {
         let started = |rule: &&Rule| rule.effective_from.is_none_or(|from| from <= on);
-        self.rules.get(code)?.iter().rev().find(started)
+        let here = self.rules.get(code)?.iter().filter(|rule| rule.holds_at(place)).filter(started);
+        here.max_by_key(|rule| (rule.nearness(), rule.version))
+    }
+
+    /// The newest version of a rule at a place, whether it has begun or not.
+    pub fn newest(&self, code: &str, place: AreaCode) -> Option<&Rule> {
+        let here = self.rules.get(code)?.iter().filter(|rule| rule.holds_at(place));
+        here.max_by_key(|rule| (rule.nearness(), rule.version))
     }
 
     /// One version of a rule, whenever it was in force: the one that an entry names.
@@ -207,26 +239,33 @@ impl RuleBook {
 
 /// Every contradiction between versions, with the index of the later offender.
 pub(super) fn conflicts(rules: &[Rule]) -> Vec<(usize, RuleConflict)> {
-    let mut order: Vec<usize> = (0..rules.len()).collect();
-    order.sort_by_key(|&at| (&rules[at].code, rules[at].version));
-    let mut found: Vec<(usize, RuleConflict)> = order
-        .windows(2)
-        .filter_map(|pair| conflict(&rules[pair[0]], &rules[pair[1]]).map(|conflict| (pair[1], conflict)))
-        .collect();
+    let neighbours = |order: Vec<usize>, conflict: fn(&Rule, &Rule) -> Option<RuleConflict>| {
+        let pairs: Vec<(usize, usize)> = order.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        pairs
+            .into_iter()
+            .filter_map(move |(one, other)| conflict(&rules[one], &rules[other]).map(|found| (other, found)))
+    };
+    // A version is one for all areas, because entries name it; but areas follow their own dates.
+    let mut by_version: Vec<usize> = (0..rules.len()).collect();
+    by_version.sort_by_key(|&at| (&rules[at].code, rules[at].version));
+    let mut by_area: Vec<usize> = (0..rules.len()).collect();
+    by_area.sort_by_key(|&at| (&rules[at].code, rules[at].area, rules[at].version));
+    let mut found: Vec<(usize, RuleConflict)> =
+        neighbours(by_version, duplicate).chain(neighbours(by_area, not_later)).collect();
     found.sort_by_key(|(at, _)| *at);
     found
 }
 
-fn conflict(lower: &Rule, higher: &Rule) -> Option<RuleConflict> {
-    if lower.code != higher.code {
-        return None;
-    }
-    let (code, version) = (higher.code.clone(), higher.version);
-    if lower.version == higher.version {
-        return Some(RuleConflict::Duplicate { code, version });
-    }
+fn duplicate(lower: &Rule, higher: &Rule) -> Option<RuleConflict> {
+    let same = lower.code == higher.code && lower.version == higher.version;
+    same.then(|| RuleConflict::Duplicate { code: higher.code.clone(), version: higher.version })
+}
+
+fn not_later(lower: &Rule, higher: &Rule) -> Option<RuleConflict> {
+    let follows = lower.code == higher.code && lower.area == higher.area && lower.version < higher.version;
     // `None` (always) sorts before every date, so it is right for a first version only.
-    (higher.effective_from <= lower.effective_from).then_some(RuleConflict::NotLater { code, version })
+    (follows && higher.effective_from <= lower.effective_from)
+        .then(|| RuleConflict::NotLater { code: higher.code.clone(), version: higher.version })
 }
 
 #[cfg(test)]
@@ -249,8 +288,15 @@ mod tests {
             evidence_required: false,
             version,
             effective_from: from.map(day),
+            area: None,
         }
     }
+
+    fn place(code: &str) -> AreaCode {
+        code.parse().expect("an area")
+    }
+
+    const GRID: &str = "140724104003001";
 
     #[test]
     fn the_sample_has_65_base_tasks_in_7_categories_10_bonuses_and_8_deductions() {
@@ -284,19 +330,51 @@ mod tests {
             rule(2, 4, Some("2026-07-01")),
         ])
         .expect("a book");
-        let version = |on: &str| book.in_force(ON_TIME, day(on)).map(|rule| rule.version);
+        let version = |on: &str| book.in_force(ON_TIME, day(on), place(GRID)).map(|rule| rule.version);
         assert_eq!(version("2020-01-01"), Some(1));
         assert_eq!(version("2026-06-30"), Some(1));
         assert_eq!(version("2026-07-01"), Some(2));
         assert_eq!(version("2030-01-01"), Some(3));
         assert_eq!(book.version(ON_TIME, 1).map(|rule| rule.points), Some(Points::Fixed(3)));
-        assert_eq!(book.in_force("999", day("2026-07-01")), None);
+        assert_eq!(book.in_force("999", day("2026-07-01"), place(GRID)), None);
     }
 
     #[test]
     fn a_rule_that_begins_later_is_not_in_force_before() {
         let book = RuleBook::new(vec![rule(1, 3, Some("2026-07-01"))]).expect("a book");
-        assert_eq!(book.in_force(ON_TIME, day("2026-06-30")), None);
+        assert_eq!(book.in_force(ON_TIME, day("2026-06-30"), place(GRID)), None);
+    }
+
+    #[test]
+    fn the_rule_of_the_smallest_area_overrules() {
+        let at = |version, from, area: &str| Rule { area: Some(place(area)), ..rule(version, 9, from) };
+        let book = RuleBook::new(vec![
+            rule(1, 3, None),
+            rule(4, 5, Some("2026-07-01")),
+            at(2, Some("2026-03-01"), "140724104"),
+            at(3, None, "140724104003"),
+        ])
+        .expect("areas follow their own dates");
+        let version =
+            |on: &str, code: &str| book.in_force(ON_TIME, day(on), place(code)).map(|rule| rule.version);
+        assert_eq!(version("2026-02-28", "140724104001001"), Some(1), "the township's has not begun");
+        assert_eq!(version("2026-03-01", "140724104001001"), Some(2));
+        assert_eq!(
+            version("2026-08-01", "140724104001001"),
+            Some(2),
+            "the county's later one does not reach it"
+        );
+        assert_eq!(version("2026-02-28", GRID), Some(3), "the village's overrules both");
+        assert_eq!(version("2026-08-01", "140724105001001"), Some(4));
+        assert_eq!(version("2026-06-30", "140724105001001"), Some(1));
+        let newest = |code: &str| book.newest(ON_TIME, place(code)).map(|rule| rule.version);
+        assert_eq!(
+            [newest(GRID), newest("140724104001"), newest("140724105001")],
+            [Some(3), Some(2), Some(4)]
+        );
+        assert_eq!(book.newest("999", place(GRID)), None);
+        let twice = RuleBook::new(vec![rule(1, 3, None), at(1, None, "140724104")]);
+        assert_eq!(twice, Err(vec![RuleConflict::Duplicate { code: ON_TIME.into(), version: 1 }]));
     }
 
     #[test]

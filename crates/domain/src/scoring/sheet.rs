@@ -7,6 +7,8 @@ use std::fmt;
 use chrono::NaiveDate;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use crate::area::AreaCode;
+
 use super::rules::{self, CATEGORIES, POINTS_LIMIT, Points, Rule, RuleConflict, RuleKind};
 
 /// Codes are printed on paper and in the names of causes; longer ones are slips.
@@ -22,6 +24,14 @@ pub enum Sheet {
 }
 
 impl Sheet {
+    /// The sort of a sheet, by its heading: base tasks have categories.
+    pub fn of(text: &str) -> Sheet {
+        let heading = text.lines().find(|line| !line.starts_with('#') && !line.trim().is_empty());
+        let categories =
+            heading.is_some_and(|heading| heading.split(',').any(|column| column.trim() == "category"));
+        if categories { Sheet::BaseTasks } else { Sheet::BonusesAndDeductions }
+    }
+
     fn required(self) -> &'static [&'static str] {
         match self {
             Self::BaseTasks => &["code", "category", "category_name", "name", "points", "monthly_cap"],
@@ -33,8 +43,8 @@ impl Sheet {
 
     fn optional(self) -> &'static [&'static str] {
         match self {
-            Self::BaseTasks => &["evidence_required", "version", "effective_from"],
-            Self::BonusesAndDeductions => &["version", "effective_from"],
+            Self::BaseTasks => &["evidence_required", "version", "effective_from", "area"],
+            Self::BonusesAndDeductions => &["version", "effective_from", "area"],
         }
     }
 }
@@ -139,6 +149,12 @@ pub enum Fault {
     /// A version below 1.
     #[error("versions count from 1")]
     BadVersion,
+    /// An area that is no area's code.
+    #[error("not the code of an area")]
+    BadArea,
+    /// An area of another county than an earlier line's.
+    #[error("an area of another county than in an earlier line")]
+    ForeignArea,
     /// A date that is not of the form `YYYY-MM-DD`.
     #[error("not a date of the form YYYY-MM-DD")]
     BadDate,
@@ -247,6 +263,7 @@ impl Reading {
             self.fault(self.places[at].sheet, self.places[at].line, field, fault);
         }
         self.category_names();
+        self.counties();
         if self.faults.is_empty() {
             return Ok(self.rules);
         }
@@ -270,6 +287,16 @@ impl Reading {
         }
     }
 
+    /// Rules are one county's.
+    fn counties(&mut self) {
+        let first = self.rules.iter().find_map(|rule| rule.area).map(|area| area.county());
+        let foreign = |rule: &Rule| rule.area.is_some_and(|area| Some(area.county()) != first);
+        let places: Vec<usize> = (0..self.rules.len()).filter(|at| foreign(&self.rules[*at])).collect();
+        for at in places {
+            self.fault(self.places[at].sheet, self.places[at].line, "area", Fault::ForeignArea);
+        }
+    }
+
     fn fault(&mut self, sheet: Sheet, line: u64, field: &str, fault: Fault) {
         self.faults.push(RuleFault { sheet, line, field: field.to_owned(), fault });
     }
@@ -277,7 +304,7 @@ impl Reading {
 
 /// The line on which a record begins. The reader's own position is that of the end of the record before it, which is
 /// too early where comments or blank lines stand between the two.
-fn line_of(text: &str, record: &StringRecord) -> u64 {
+pub(super) fn line_of(text: &str, record: &StringRecord) -> u64 {
     let Some(position) = record.position() else { return 0 };
     let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
     let rest = text.get(start..).unwrap_or_default();
@@ -320,6 +347,7 @@ impl Fields<'_> {
         let evidence_required = self.yes("evidence_required");
         let version = self.version();
         let effective_from = self.effective_from();
+        let area = self.area();
         let (kind, points, monthly_cap) = (kind?, points?, cap?);
         let fits = self.check_sign(kind, points) & self.check_cap(kind, points, monthly_cap);
         let rule = Rule {
@@ -333,6 +361,7 @@ impl Fields<'_> {
             evidence_required: evidence_required?,
             version: version?,
             effective_from: effective_from?,
+            area: area?,
         };
         fits.then_some(rule)
     }
@@ -417,6 +446,16 @@ impl Fields<'_> {
             text => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
                 Ok(date) => Some(Some(date)),
                 Err(_) => self.fault("effective_from", Fault::BadDate),
+            },
+        }
+    }
+
+    fn area(&mut self) -> Option<Option<AreaCode>> {
+        match self.row.text("area") {
+            "" => Some(None),
+            text => match text.parse() {
+                Ok(area) => Some(Some(area)),
+                Err(_) => self.fault("area", Fault::BadArea),
             },
         }
     }
@@ -596,6 +635,28 @@ mod tests {
             (5, "effective_from".to_owned(), Fault::BadDate),
         ];
         assert_eq!(faults(&bad, BONUS), expected);
+    }
+
+    #[test]
+    fn areas_are_read_and_checked() {
+        let heading = "code,category,category_name,name,points,monthly_cap,version,area\n";
+        let good =
+            format!("{heading}701,care,走访,独居探访,2,24,1,\n701,care,走访,独居探访,3,30,2,140724104\n");
+        let book = RuleBook::from_sheets(&good, BONUS).expect("a township of its own");
+        let at = |code: &str| {
+            let day = "2026-03-05".parse().expect("a date");
+            book.in_force("701", day, code.parse().expect("an area")).expect("a rule").points
+        };
+        assert_eq!((at("140724104003001"), at("140724105001001")), (Points::Fixed(3), Points::Fixed(2)));
+        let bad = format!(
+            "{heading}701,care,走访,独居探访,2,24,1,乐平\n702,care,走访,探访,2,24,1,140724104\n\
+             703,care,走访,探访,2,24,1,140725100\n"
+        );
+        let expected =
+            vec![(2, "area".to_owned(), Fault::BadArea), (4, "area".to_owned(), Fault::ForeignArea)];
+        assert_eq!(faults(&bad, BONUS), expected);
+        assert_eq!((Sheet::of(&good), Sheet::of(BONUS)), (Sheet::BaseTasks, Sheet::BonusesAndDeductions));
+        assert_eq!(Sheet::of("# category\n\ncode,kind,name\n"), Sheet::BonusesAndDeductions);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{StoreError, unreadable};
 mod passbook;
 mod post;
 mod reading;
+pub mod replaying;
 pub mod roots;
 pub(crate) mod sealing;
 pub mod verify;

@@ -17,6 +17,8 @@ pub struct Balances {
     pub spendable: i64,
     /// Assessment points on hold.
     pub held: i64,
+    /// Spendable points that are put aside for goods.
+    pub reserved: i64,
 }
 
 /// The balances of a person.
@@ -39,10 +41,13 @@ pub async fn balances(
     let of = |kind: &str, purse: &str| {
         rows.iter().find(|row| row.kind == kind && row.purse == purse).map_or(0, |row| row.balance)
     };
+    let held = of("hold", "assessment");
     Ok(Balances {
         assessment: of("person", "assessment"),
         spendable: of("person", "spendable"),
-        held: of("hold", "assessment"),
+        held,
+        // An award on hold lies there in both purses alike; what is there besides was reserved in a shop.
+        reserved: of("hold", "spendable") - held,
     })
 }
 
@@ -65,12 +70,14 @@ pub struct PassbookRow {
     pub rule_version: i32,
     /// Assessment points.
     pub points: i64,
+    /// Points that can be spent.
+    pub spendable: i64,
     /// Points that are on hold at this moment.
     pub held: bool,
 }
 
-/// A person's lines, newest first. Movements between his account and his hold are not lines of their own; they show
-/// as `held`.
+/// A person's lines, newest first. Movements between his account and his hold are not lines of their own: those of an
+/// award show as `held`, those for goods become a line when the goods are handed over.
 ///
 /// # Errors
 /// When the database fails.
@@ -90,15 +97,17 @@ pub async fn passbook(
     };
     // On hold: put there by the line itself, or by a later answer; and not yet released or lost.
     let text = format!(
-        "SELECT t.id, t.at, t.cause, t.source_type, t.source_id, t.rule_code, t.rule_version, l.points, \
+        "SELECT t.id, t.at, t.cause, t.source_type, t.source_id, t.rule_code, t.rule_version, l.points, l.spendable, \
          (EXISTS (SELECT 1 FROM score_transaction h WHERE h.reverses = t.id AND h.cause = 'hold' \
          AND NOT EXISTS (SELECT 1 FROM score_transaction r WHERE r.reverses = h.id)) \
          OR (l.on_hold > 0 AND NOT EXISTS (SELECT 1 FROM score_transaction a WHERE a.reverses = t.id))) AS held \
-         FROM (SELECT e.transaction_id, CAST(sum(e.points) AS bigint) AS points, \
-         CAST(sum(CASE WHEN e.kind = 'hold' THEN e.points ELSE 0 END) AS bigint) AS on_hold \
-         FROM score_entry e WHERE e.owner_id = $1 AND e.purse = 'assessment' {page} \
+         FROM (SELECT e.transaction_id, \
+         CAST(sum(CASE WHEN e.purse = 'assessment' THEN e.points ELSE 0 END) AS bigint) AS points, \
+         CAST(sum(CASE WHEN e.purse = 'spendable' THEN e.points ELSE 0 END) AS bigint) AS spendable, \
+         CAST(sum(CASE WHEN e.purse = 'assessment' AND e.kind = 'hold' THEN e.points ELSE 0 END) AS bigint) AS on_hold \
+         FROM score_entry e WHERE e.owner_id = $1 {page} \
          GROUP BY e.transaction_id) l JOIN score_transaction t ON t.id = l.transaction_id \
-         WHERE t.cause NOT IN ('hold', 'release') ORDER BY t.id DESC LIMIT {limit}"
+         WHERE t.cause NOT IN ('hold', 'release', 'reserve') ORDER BY t.id DESC LIMIT {limit}"
     );
     sql::all(conn, &text, values).await
 }

@@ -1,0 +1,231 @@
+//! Signs and badges in use: reports about a sign, revoking and replacing it; issuing and revoking badges.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use xingfuma_app::plates::BadgeEnd;
+use xingfuma_store::signs::ReportRow;
+
+use crate::State;
+use crate::address::CalledFrom;
+use crate::extract::{Body, Items, LoggedIn, Page, id, query};
+use crate::problem::{Problem, ProblemBody};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReportBody {
+    /// `wrong_place`, `foreign_code` (another code was pasted over it), `damaged` or `other`.
+    #[schema(example = "foreign_code")]
+    kind: String,
+    /// In one's own words, at most 300 characters.
+    note: Option<String>,
+}
+
+/// This code looks wrong. Nobody has to say who he is.
+#[utoipa::path(post, path = "/api/v1/signs/{code}/report", tag = "scan", request_body = ReportBody,
+    params(("code" = String, Path, description = "in any case")),
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody), (status = 429, body = ProblemBody, description = "too_many_requests")))]
+#[post("/api/v1/signs/{code}/report")]
+async fn report(
+    state: web::Data<State>,
+    CalledFrom(from): CalledFrom,
+    code: web::Path<String>,
+    body: Body<ReportBody>,
+) -> Result<HttpResponse, Problem> {
+    let (app, code) = (state.app.clone(), code.into_inner());
+    let ReportBody { kind, note } = body.read;
+    state.app.run(async move { app.report_sign(from, &code, &kind, note.as_deref()).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReportJson {
+    id: Uuid,
+    /// The sign's code.
+    code: String,
+    area_code: String,
+    #[schema(example = "foreign_code")]
+    kind: String,
+    /// Masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    reported_at: DateTime<Utc>,
+}
+
+impl From<ReportRow> for ReportJson {
+    fn from(row: ReportRow) -> ReportJson {
+        ReportJson {
+            id: row.id,
+            code: row.code,
+            area_code: row.area_code,
+            kind: row.kind,
+            note: row.note,
+            reported_at: row.reported_at,
+        }
+    }
+}
+
+/// Reports about signs of the caller's areas that nobody has closed, newest first.
+#[utoipa::path(get, path = "/api/v1/sign-reports", tag = "directory", params(Page), security(("bearer" = [])),
+    responses((status = 200, body = Items<ReportJson>), (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[get("/api/v1/sign-reports")]
+async fn reports(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let page: Page = query(&request)?;
+    let (limit, before) = (page.limit()?, page.before()?);
+    let app = state.app.clone();
+    let rows = state.app.run(async move { app.sign_reports(&caller, before, limit).await }).await?;
+    let last = rows.last().map(|row| row.id);
+    let items: Vec<ReportJson> = rows.into_iter().map(ReportJson::from).collect();
+    Ok(HttpResponse::Ok().json(Items::page(items, limit, last)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CloseBody {
+    /// `in_order`, `replaced` or `revoked`.
+    #[schema(example = "in_order")]
+    outcome: String,
+}
+
+/// Close a report: somebody has looked at the sign.
+#[utoipa::path(post, path = "/api/v1/sign-reports/{id}/close", tag = "directory", request_body = CloseBody,
+    params(("id" = Uuid, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/sign-reports/{id}/close")]
+async fn close_report(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    of: web::Path<String>,
+    body: Body<CloseBody>,
+) -> Result<HttpResponse, Problem> {
+    let (app, of) = (state.app.clone(), id(&of)?);
+    state.app.run(async move { app.close_sign_report(&caller, of, &body.read.outcome).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    /// Why.
+    reason: String,
+}
+
+/// Take a sign out of force: scanning it says so, and nothing can be ordered by it.
+#[utoipa::path(post, path = "/api/v1/signs/{code}/revoke", tag = "directory", request_body = ReasonBody,
+    params(("code" = String, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "sign_revoked"), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/signs/{code}/revoke")]
+async fn revoke_sign(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    code: web::Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<HttpResponse, Problem> {
+    let (app, code) = (state.app.clone(), code.into_inner());
+    let work = async move { app.revoke_sign(&caller, &code, &body.read.reason, false).await };
+    state.app.run(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NewSignJson {
+    /// To be printed on the new plate.
+    #[schema(example = "7K2M9Q4Z")]
+    code: String,
+    area_code: String,
+}
+
+/// Put another sign in the place of one, which is out of force from now on.
+#[utoipa::path(post, path = "/api/v1/signs/{code}/replace", tag = "directory", request_body = ReasonBody,
+    params(("code" = String, Path)), security(("bearer" = [])),
+    responses((status = 201, body = NewSignJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "sign_revoked"), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/signs/{code}/replace")]
+async fn replace_sign(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    code: web::Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<HttpResponse, Problem> {
+    let (app, code) = (state.app.clone(), code.into_inner());
+    let work = async move { app.revoke_sign(&caller, &code, &body.read.reason, true).await };
+    let (code, area) = state.app.run(work).await?.ok_or_else(|| Problem::new(500, "internal"))?;
+    Ok(HttpResponse::Created().json(NewSignJson { code: code.to_string(), area_code: area.to_string() }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct NewBadgeJson {
+    #[schema(example = "05-00127-3")]
+    number: String,
+}
+
+/// Issue a badge to a volunteer, under the next number of his township.
+#[utoipa::path(post, path = "/api/v1/volunteers/{id}/badge", tag = "directory", params(("id" = Uuid, Path)),
+    security(("bearer" = [])),
+    responses((status = 201, body = NewBadgeJson), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "badge_active")))]
+#[post("/api/v1/volunteers/{id}/badge")]
+async fn issue_badge(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    volunteer: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (app, volunteer) = (state.app.clone(), id(&volunteer)?);
+    let number = state.app.run(async move { app.issue_badge(&caller, volunteer).await }).await?;
+    Ok(HttpResponse::Created().json(NewBadgeJson { number: number.to_string() }))
+}
+
+/// Why a badge is no more.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EndParam {
+    /// 挂失: its bearer lost it.
+    Lost,
+    /// 作废
+    Void,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RevokeBadgeBody {
+    status: EndParam,
+    /// Why.
+    reason: String,
+}
+
+/// Take a badge out of force: whoever scans it is told. A volunteer may say himself that he lost his.
+#[utoipa::path(post, path = "/api/v1/badges/{number}/revoke", tag = "directory", request_body = RevokeBadgeBody,
+    params(("number" = String, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "gone"), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/badges/{number}/revoke")]
+async fn revoke_badge(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    number: web::Path<String>,
+    body: Body<RevokeBadgeBody>,
+) -> Result<HttpResponse, Problem> {
+    let (app, number) = (state.app.clone(), number.into_inner());
+    let RevokeBadgeBody { status, reason } = body.read;
+    let end = match status {
+        EndParam::Lost => BadgeEnd::Lost,
+        EndParam::Void => BadgeEnd::Void,
+    };
+    state.app.run(async move { app.revoke_badge(&caller, &number, end, &reason).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,74 @@
+//! Boards (排行): the lines of a published list, added up by team or by area. Never by person: nobody has agreed to it.
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use uuid::Uuid;
+use xingfuma_domain::area::{AreaCode, Level};
+use xingfuma_domain::scoring::YearMonth;
+
+use crate::StoreError;
+use crate::sql;
+
+/// What lines are added up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The team.
+    Team,
+    /// The area of this level.
+    Area(Level),
+}
+
+/// A line of a board.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct BoardRow {
+    /// The team; none on boards of areas.
+    pub team_id: Option<Uuid>,
+    /// The area; none on the board of teams.
+    pub area_code: Option<String>,
+    /// People with points in that month.
+    pub people: i64,
+    /// Their points.
+    pub points: i64,
+}
+
+/// The board of a month: most points first, at most `limit`. Lines that are paused or carried do not count; what was
+/// corrected does.
+///
+/// # Errors
+/// When the database fails.
+pub async fn board(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    month: YearMonth,
+    by: By,
+    limit: u64,
+) -> Result<Vec<BoardRow>, StoreError> {
+    let (columns, group, belongs) = match by {
+        By::Team => (
+            "team_id, CAST(NULL AS text) AS area_code".to_owned(),
+            "team_id".to_owned(),
+            "team_id IS NOT NULL".to_owned(),
+        ),
+        By::Area(level) => {
+            let digits = level.digits();
+            (
+                format!(
+                    "CAST(NULL AS {}) AS team_id, substr(area_code, 1, {digits}) AS area_code",
+                    id_type(conn)
+                ),
+                format!("substr(area_code, 1, {digits})"),
+                format!("length(area_code) >= {digits}"),
+            )
+        }
+    };
+    let text = format!(
+        "SELECT {columns}, count(*) AS people, CAST(sum(points + corrected) AS bigint) AS points \
+         FROM score_period_line WHERE county = $1 AND month = $2 AND status IN ('standing', 'contested') AND {belongs} \
+         GROUP BY {group} ORDER BY points DESC, {group} LIMIT {limit}"
+    );
+    let values: Vec<Value> = vec![county.to_string().into(), month.to_string().into()];
+    sql::all(conn, &text, values).await
+}
+
+fn id_type(conn: &impl ConnectionTrait) -> &'static str {
+    if conn.get_database_backend() == sea_orm::DatabaseBackend::Postgres { "uuid" } else { "blob" }
+}

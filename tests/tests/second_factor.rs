@@ -1,0 +1,155 @@
+//! The second factor of staff, from the enrolment to the reset, over HTTP on both sizes.
+
+use serde_json::{Value, json};
+use xingfuma_app::totp::{code, step_of};
+use xingfuma_tests::{
+    client::{Account, Accounts, Answer, Client, LogIn},
+    program::{Demo, Fleet},
+};
+
+#[test]
+fn second_factor_alone() {
+    let demo = Demo::start();
+    let stored = || demo.sql("SELECT lower(hex(secret)) FROM totp");
+    story(&[demo.base().to_owned()], demo.accounts(), &stored);
+}
+
+#[test]
+fn second_factor_in_a_fleet() {
+    let fleet = Fleet::start(2, 1);
+    let stored = || fleet.sql("SELECT encode(secret, 'hex') FROM totp");
+    story(&fleet.bases(), fleet.accounts(), &stored);
+}
+
+fn story(bases: &[String], accounts: &Accounts, stored: &dyn Fn() -> String) {
+    let here = &bases[0];
+    let resident = Client::log_in(here, accounts.one("resident"));
+    assert_eq!(resident.post("/me/totp", &json!({})).problem(403), "forbidden");
+
+    let staff = Desk { base: here.clone(), account: accounts.village_dispatcher().clone() };
+    let client = staff.client();
+    assert_eq!(confirm(&client, "000000").problem(404), "not_found");
+    let secret = enrol(&client, stored);
+    staff.log_in(None).expect(200);
+    assert_eq!(confirm(&client, "12345").problem(422), "invalid_fields");
+    let now = step_of(seconds(&client));
+    assert_eq!(confirm(&client, &code(&secret, now)).status, 204);
+    assert_eq!(confirm(&client, &code(&secret, now)).problem(409), "totp_active");
+    assert_eq!(client.post("/me/totp", &json!({})).problem(409), "totp_active");
+
+    assert_eq!(staff.log_in(None).problem(401), "totp_required");
+    assert_eq!(staff.log_in(Some(&code(&secret, now))).problem(401), "totp_wrong", "it was used");
+    assert_eq!(staff.log_in(Some("12345x")).problem(401), "totp_wrong");
+    let next = code(&secret, now + 1);
+    assert_eq!(staff.log_in_with("wrong", Some(&next)).problem(401), "bad_credentials");
+    let there = Desk { base: bases[bases.len() - 1].clone(), ..staff.clone() };
+    there.log_in(Some(&next)).expect(200);
+    assert_eq!(staff.log_in(Some(&next)).problem(401), "totp_wrong", "good once, at whatever server");
+
+    reset(&staff, &client, accounts);
+    locked_out(&Desk { base: here.clone(), account: accounts.one("auditor").clone() }, stored);
+}
+
+#[derive(Clone)]
+struct Desk {
+    base: String,
+    account: Account,
+}
+
+impl Desk {
+    fn client(&self) -> Client {
+        Client::log_in(&self.base, &self.account)
+    }
+
+    fn log_in(&self, totp: Option<&str>) -> Answer {
+        let LogIn::Password { password, .. } = &self.account.log_in else { panic!("staff has a password") };
+        self.log_in_with(password, totp)
+    }
+
+    fn log_in_with(&self, password: &str, totp: Option<&str>) -> Answer {
+        let LogIn::Password { username, .. } = &self.account.log_in else { panic!("staff has a password") };
+        let mut body = json!({ "username": username, "password": password });
+        if let Some(totp) = totp {
+            body["totp"] = json!(totp);
+        }
+        Client::anonymous(&self.base).post_with("/auth/password", &[], &body)
+    }
+}
+
+fn confirm(client: &Client, code: &str) -> Answer {
+    client.post("/me/totp/confirm", &json!({ "code": code }))
+}
+
+/// The server's clock.
+fn seconds(client: &Client) -> i64 {
+    let answer = client.get("/me");
+    let date = answer.header("date").expect("every answer has a date");
+    chrono::DateTime::parse_from_rfc2822(date).expect("a date").timestamp()
+}
+
+fn enrol(client: &Client, stored: &dyn Fn() -> String) -> Vec<u8> {
+    let made: Value = client.post("/me/totp", &json!({})).expect(200);
+    let text = made["secret"].as_str().expect("a secret");
+    assert!(made["uri"].as_str().is_some_and(|uri| uri.starts_with("otpauth://totp/") && uri.contains(text)));
+    let secret = from_base32(text);
+    assert_eq!(secret.len(), 20);
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let stored = stored();
+    assert!(!stored.is_empty() && !stored.contains(&hex), "the secret is sealed");
+    secret
+}
+
+fn from_base32(text: &str) -> Vec<u8> {
+    let value = |letter: u8| match letter {
+        b'A'..=b'Z' => letter - b'A',
+        _ => letter - b'2' + 26,
+    };
+    let bits: Vec<u8> =
+        text.bytes().flat_map(|letter| (0..5).rev().map(move |bit| value(letter) >> bit & 1)).collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
+}
+
+/// The county's administrator helps somebody who lost his phone, and nobody else does.
+fn reset(staff: &Desk, client: &Client, accounts: &Accounts) {
+    let admin = Client::log_in(&staff.base, accounts.one("county_admin"));
+    let id = |client: &Client| client.get("/me").expect(200)["id"].as_str().expect("an id").to_owned();
+    let path = format!("/staff/{}/totp/reset", id(client));
+    let reason = json!({ "reason": "手机丢失" });
+    assert_eq!(client.post(&path, &reason).problem(403), "forbidden");
+    assert_eq!(admin.post(&path, &json!({ "reason": " " })).problem(422), "invalid_fields");
+    assert_eq!(
+        admin.post(&format!("/staff/{}/totp/reset", id(&admin)), &reason).problem(403),
+        "own_decision"
+    );
+    let resident = Client::log_in(&staff.base, accounts.one("resident"));
+    assert_eq!(
+        admin.post(&format!("/staff/{}/totp/reset", id(&resident)), &reason).problem(404),
+        "not_found"
+    );
+    assert_eq!(admin.post(&path, &reason).status, 204);
+    assert_eq!(client.get("/me").problem(401), "unauthenticated", "sessions end with it");
+    staff.log_in(None).expect(200);
+    let again = staff.client();
+    assert_eq!(admin.post(&path, &reason).problem(404), "not_found");
+    again.get("/me").expect(200);
+    let log = admin.get(&format!("/audit?personId={}", id(&staff.client()))).expect(200);
+    assert!(
+        log["items"].as_array().expect("items").iter().any(|item| item["action"] == "totp_reset"),
+        "{log}"
+    );
+}
+
+/// Wrong codes lock the account as wrong passwords do, and asking without a code does not forgive them.
+fn locked_out(staff: &Desk, stored: &dyn Fn() -> String) {
+    let client = staff.client();
+    let secret = enrol(&client, stored);
+    let now = step_of(seconds(&client));
+    assert_eq!(confirm(&client, &code(&secret, now)).status, 204);
+    for _ in 0..5 {
+        assert_eq!(staff.log_in(None).problem(401), "totp_required");
+        assert_eq!(staff.log_in(Some("000000")).problem(401), "totp_wrong");
+    }
+    let right = code(&secret, step_of(seconds(&client)) + 1);
+    assert_eq!(staff.log_in(Some(&right)).problem(401), "bad_credentials", "locked");
+    assert_eq!(staff.log_in(None).problem(401), "bad_credentials", "and it tells nothing of the password");
+}
