@@ -83,7 +83,7 @@ const EVERYBODY: [Who; 15] = [
 
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
 const ENDINGS: [&str; 3] =
-    ["POST /api/v1/auth/logout", "DELETE /api/v1/me", "POST /api/v1/staff/{id}/totp/reset"];
+    ["POST /api/v1/auth/logout", "POST /api/v1/staff/{id}/totp/reset", "DELETE /api/v1/me"];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
