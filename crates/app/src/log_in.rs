@@ -20,6 +20,7 @@ use xingfuma_store::{StoreError, transact};
 
 use crate::keys::{DataKey, hash};
 use crate::privacy::{PersonPrivate, Private};
+use crate::text::is_unwelcome;
 use crate::totp::SecondFactor;
 use crate::{App, AppError, Caller};
 
@@ -160,7 +161,9 @@ impl App {
         totp: Option<&str>,
     ) -> Result<LoggedIn, AppError> {
         const REFUSED: AppError = AppError::LogInRefused("bad_credentials");
-        if username.len() > PASSWORD_LONGEST || password.len() > PASSWORD_LONGEST {
+        // Nobody has such a name, and PostgreSQL takes no NUL in a text.
+        let nobody = username.len() > PASSWORD_LONGEST || username.chars().any(is_unwelcome);
+        if nobody || password.len() > PASSWORD_LONGEST {
             return Err(REFUSED);
         }
         let county = self.settings.county;

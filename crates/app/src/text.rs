@@ -29,10 +29,12 @@ impl Fields {
 
     /// A text that may be missing; blank counts as missing.
     pub fn optional(&mut self, field: &'static str, text: Option<&str>, longest: usize) -> Option<String> {
-        let text = text?.trim();
+        let text = text?;
+        // Before trimming: some of them count as blanks.
         if text.chars().any(is_unwelcome) {
             self.fault(field, "control_character");
         }
+        let text = text.trim();
         if text.chars().count() > longest {
             self.fault(field, "too_long");
         }
@@ -64,7 +66,7 @@ impl Fields {
 
 /// Control characters other than line ends and tabs; marks that turn the direction of writing; what Unicode calls no
 /// character.
-fn is_unwelcome(letter: char) -> bool {
+pub(crate) fn is_unwelcome(letter: char) -> bool {
     let direction = matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let none = matches!(u32::from(letter) & 0xFFFF, 0xFFFE | 0xFFFF);
     (letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) || direction || none
