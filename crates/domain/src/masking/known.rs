@@ -3,7 +3,7 @@
 //!
 //! Compared are letters and digits only, full-width ones as their plain twins, so `槐 树 巷` is found as `槐树巷`. Of a name the
 //! whole is hidden, and a given name of two characters or more unless it only says who somebody is (大娘). Of an address every
-//! run of [`RUN`] letters or more is hidden: people repeat the part of it that finds them, seldom all of it.
+//! run of `RUN` letters or more is hidden: people repeat the part of it that finds them, seldom all of it.
 
 use std::ops::Range;
 
