@@ -251,14 +251,14 @@ async fn measure_on(stage: &mut Stage, arguments: &Arguments, report: &mut Repor
     if arguments.wants(Part::Backlog) {
         dispatch::measure_backlog(stage, arguments.backlog(), report).await;
     }
-    if arguments.wants(Part::Queue) {
-        let (rounds, jobs) = if arguments.short { (1, 2_000) } else { (5, 50_000) };
-        peers::measure(stage, rounds, jobs, report).await;
-    }
-    // Memory means something after a load.
+    // Memory means something after a load, and before the worker is started anew.
     let loads = [Part::Place, Part::Steps, Part::Lives, Part::Dispatch];
     if !arguments.slow_disk && loads.into_iter().all(|part| arguments.wants(part)) {
         small::note_memory(stage, report);
+    }
+    if arguments.wants(Part::Queue) {
+        let (rounds, jobs) = if arguments.short { (1, 2_000) } else { (5, 50_000) };
+        peers::measure(stage, rounds, jobs, report).await;
     }
     if arguments.wants(Part::Lists) {
         reads::fill(stage, arguments.orders()).await;
