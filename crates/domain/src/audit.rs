@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::scoring::chain::Hash;
+use crate::scoring::chain::{Hash, id, text, time};
 
 /// A row of the audit log, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,7 @@ pub fn digest(row: &RowContent<'_>) -> Hash {
     sha.update(b"xingfuma audit row 1\0");
     sha.update(row.id.as_bytes());
     text(&mut sha, row.county);
-    sha.update(row.at.timestamp().to_be_bytes());
-    sha.update(row.at.timestamp_subsec_nanos().to_be_bytes());
+    time(&mut sha, row.at);
     id(&mut sha, row.person);
     text(&mut sha, row.action);
     sha.update(row.resource.as_bytes());
@@ -52,21 +51,6 @@ pub fn digest(row: &RowContent<'_>) -> Hash {
         None => sha.update([0]),
     }
     sha.finalize().into()
-}
-
-fn text(sha: &mut Sha256, text: &str) {
-    sha.update((text.len() as u64).to_be_bytes());
-    sha.update(text.as_bytes());
-}
-
-fn id(sha: &mut Sha256, id: Option<Uuid>) {
-    match id {
-        Some(id) => {
-            sha.update([1]);
-            sha.update(id.as_bytes());
-        }
-        None => sha.update([0]),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::scope::area_condition;
+use crate::scope::own_or_in;
 use crate::sql::{self, Rows};
 use crate::{StoreError, unreadable};
 
@@ -143,7 +143,7 @@ pub async fn decide(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<(),
         claim.decision.clone().into(),
         claim.transaction_id.into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// A claim of the county.
@@ -196,7 +196,7 @@ pub async fn decide_appeal(conn: &impl ConnectionTrait, appeal: &AppealRow) -> R
         appeal.decided_at.into(),
         appeal.decision.clone().into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// An appeal of the county.
@@ -233,17 +233,13 @@ impl Filter<'_> {
     /// The condition, where `own` says what is his in terms of `$2`.
     fn condition(&self, own: &str) -> (String, Vec<Value>) {
         let mut values: Vec<Value> = vec![self.county.to_string().into(), self.person.into()];
-        let mut any = vec![own.to_owned()];
-        any.extend(self.areas.iter().map(|area| area_condition("area_code", *area, &mut values)));
-        let mut text = format!("county = $1 AND ({})", any.join(" OR "));
+        let reached = own_or_in(own, self.areas, &mut values);
+        let mut text = format!("county = $1 AND {reached}");
         if self.pending {
             text.push_str(" AND status = 'pending'");
         }
-        if let Some(before) = self.before {
-            values.push(before.into());
-            text.push_str(&format!(" AND id < ${}", values.len()));
-        }
-        (format!("{text} ORDER BY id DESC LIMIT {}", self.limit), values)
+        sql::newest_first(&mut text, &mut values, self.before, self.limit);
+        (text, values)
     }
 }
 

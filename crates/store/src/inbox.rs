@@ -236,11 +236,7 @@ pub async fn list(
     let mut values: Vec<Value> = vec![person.into()];
     let mut text =
         "SELECT id, order_id, topic, data, created_at, read_at FROM inbox WHERE person_id = $1".to_owned();
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(" AND id < $2");
-    }
-    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+    sql::newest_first(&mut text, &mut values, before, limit);
     sql::all(conn, &text, values).await
 }
 

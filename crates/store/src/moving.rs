@@ -5,7 +5,6 @@
 //! not written.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use sqlx::Row as _;
 use uuid::Uuid;
@@ -17,12 +16,15 @@ use crate::lanes::{Bound, Lanes};
 use crate::orders::{Change, StoredDecision};
 use crate::placing::{bind_due, bind_events, bind_notices, texts};
 
-/// Orders first, sorted by their ids; then what belongs to those that were found at their version. Histories come last
-/// and sorted, one row a person, so that two writers never wait for each other in a circle.
+/// Orders first, locked in the order of their ids (a join alone locks them in whatever order its plan finds them); then
+/// what belongs to those that were found at their version. Histories come last and sorted, one row a person. So two
+/// writers never wait for each other in a circle.
 const TOGETHER: &str = "WITH given AS (SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::int8[], $5::int8[], \
     $6::text[]) AS g (id, seen, status, version, epoch, snapshot)), \
+    held AS MATERIALIZED (SELECT orders.id FROM orders JOIN given ON orders.id = given.id \
+    AND orders.version = given.seen ORDER BY orders.id FOR NO KEY UPDATE OF orders), \
     moved AS (UPDATE orders SET status = given.status, version = given.version, epoch = given.epoch, \
-    snapshot = given.snapshot FROM given WHERE orders.id = given.id AND orders.version = given.seen \
+    snapshot = given.snapshot FROM given JOIN held ON held.id = given.id WHERE orders.id = given.id \
     RETURNING orders.id), \
     events AS (INSERT INTO order_event (order_id, seq, county, at, record) SELECT e.* FROM unnest($7::uuid[], \
     $8::int8[], $9::text[], $10::timestamptz[], $11::text[]) AS e (order_id) \
@@ -51,22 +53,20 @@ const TOGETHER: &str = "WITH given AS (SELECT * FROM unnest($1::uuid[], $2::int8
     SELECT id FROM moved";
 
 /// Writes plain changes together and answers which were written.
-pub(crate) async fn move_together(lanes: &Lanes, changes: Vec<Change>) -> Result<Vec<bool>, StoreError> {
-    let mut by_id: Vec<&Change> = changes.iter().collect();
-    by_id.sort_unstable_by_key(|change| change.after.order.id);
-    let sorted: Arc<Vec<Change>> = Arc::new(by_id.into_iter().cloned().collect());
-    let snapshots = texts(sorted.iter().map(|change| &change.after.order))?;
-    let records = texts(sorted.iter().flat_map(|change| &change.records))?;
-    let given = sorted.clone();
+pub(crate) async fn move_together(lanes: &Lanes, mut changes: Vec<Change>) -> Result<Vec<bool>, StoreError> {
+    let asked: Vec<Uuid> = changes.iter().map(|change| change.after.order.id).collect();
+    changes.sort_unstable_by_key(|change| change.after.order.id);
+    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
+    let records = texts(changes.iter().flat_map(|change| &change.records))?;
     let moved: HashSet<Uuid> = lanes
         .run(move |connection| {
-            Box::pin(async move { bind_all(&given, snapshots, records).fetch_all(connection).await })
+            Box::pin(async move { bind_all(&changes, snapshots, records).fetch_all(connection).await })
         })
         .await?
         .iter()
         .map(|row| row.get(0))
         .collect();
-    Ok(changes.iter().map(|change| moved.contains(&change.after.order.id)).collect())
+    Ok(asked.iter().map(|order| moved.contains(order)).collect())
 }
 
 fn bind_all(changes: &[Change], snapshots: Vec<String>, records: Vec<String>) -> Bound<'_> {

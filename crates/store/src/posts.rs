@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::scope::area_condition;
+use crate::scope::own_or_in;
 use crate::sql::{self, Rows};
 use crate::{StoreError, unreadable};
 
@@ -129,7 +129,7 @@ pub async fn update(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), S
         post.featured_at.into(),
         post.reason.clone().into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// A post of the county.
@@ -166,11 +166,7 @@ pub async fn published(
     let mut text = format!(
         "SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'published' AND {CONSENTED}"
     );
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(" AND id < $2");
-    }
-    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+    sql::newest_first(&mut text, &mut values, before, limit);
     sql::all(conn, &text, values).await
 }
 
@@ -187,17 +183,10 @@ pub async fn pending(
     limit: u64,
 ) -> Result<Vec<PostRow>, StoreError> {
     let mut values: Vec<Value> = vec![county.to_string().into(), person.into()];
-    let mut any = vec!["resident_id = $2 OR volunteer_id = $2".to_owned()];
-    any.extend(areas.iter().map(|area| area_condition("area_code", *area, &mut values)));
-    let mut text = format!(
-        "SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'pending' AND ({})",
-        any.join(" OR ")
-    );
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(&format!(" AND id < ${}", values.len()));
-    }
-    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+    let reached = own_or_in("resident_id = $2 OR volunteer_id = $2", areas, &mut values);
+    let mut text =
+        format!("SELECT {COLUMNS} FROM showcase_post WHERE county = $1 AND status = 'pending' AND {reached}");
+    sql::newest_first(&mut text, &mut values, before, limit);
     sql::all(conn, &text, values).await
 }
 

@@ -89,6 +89,13 @@ impl Scope {
     }
 }
 
+/// What is his by `own` (SQL), or lies in one of his areas by its `area_code`.
+pub(crate) fn own_or_in(own: &str, areas: &[AreaCode], values: &mut Vec<Value>) -> String {
+    let mut any = vec![own.to_owned()];
+    any.extend(areas.iter().map(|area| area_condition("area_code", *area, values)));
+    format!("({})", any.join(" OR "))
+}
+
 /// `column` lies in the subtree of `area`: a range, because the code is the path.
 pub(crate) fn area_condition(column: &str, area: AreaCode, values: &mut Vec<Value>) -> String {
     values.push(area.to_string().into());

@@ -86,11 +86,7 @@ pub async fn open_reports(
         "SELECT {COLUMNS} FROM sign_report WHERE county = $1 AND closed_at IS NULL AND ({})",
         any.join(" OR ")
     );
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(&format!(" AND id < ${}", values.len()));
-    }
-    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+    sql::newest_first(&mut text, &mut values, before, limit);
     sql::all(conn, &text, values).await
 }
 

@@ -1,6 +1,7 @@
 //! The few words that every query here shares.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
+use uuid::Uuid;
 
 use crate::StoreError;
 
@@ -29,6 +30,27 @@ pub(crate) async fn run(
     values: Vec<Value>,
 ) -> Result<u64, StoreError> {
     Ok(conn.execute_raw(statement(conn, text, values)).await?.rows_affected())
+}
+
+/// Changes the one row that still stands as its writer saw it.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody else was faster, and it touched nothing.
+pub(crate) async fn change_one(
+    conn: &impl ConnectionTrait,
+    text: &str,
+    values: Vec<Value>,
+) -> Result<(), StoreError> {
+    if run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Ends a list that is read from its newest row on: a page of at most `limit` rows behind `before`.
+pub(crate) fn newest_first(text: &mut String, values: &mut Vec<Value>, before: Option<Uuid>, limit: u64) {
+    if let Some(before) = before {
+        values.push(before.into());
+        text.push_str(&format!(" AND id < ${}", values.len()));
+    }
+    text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
 }
 
 pub(crate) fn statement(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> Statement {

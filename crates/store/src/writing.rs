@@ -85,11 +85,15 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
 
 /// The change as one statement, with its points if they can go along.
 fn all_in_one(change: &Change) -> Result<Option<Together>, StoreError> {
+    let award = match (change.scoring.as_slice(), change.used_in_month) {
+        ([], _) => None,
+        ([Booking::Award { id, award }], Some(used)) => Some((*id, award, used)),
+        _ => return Ok(None),
+    };
     let mut together = together(change)?;
-    let goes_along = match (change.scoring.as_slice(), change.used_in_month) {
-        ([], _) => true,
-        ([Booking::Award { id, award }], Some(used)) => within::add(&mut together, *id, award, used)?,
-        _ => false,
+    let goes_along = match award {
+        Some((id, award, used)) => within::add(&mut together, id, award, used)?,
+        None => true,
     };
     Ok(goes_along.then_some(together))
 }
@@ -150,9 +154,7 @@ async fn update_one_by_one(conn: &impl ConnectionTrait, change: &Change) -> Resu
         return Err(StoreError::Full);
     }
     let (text, values) = guard(change)?;
-    if sql::run(conn, &text, values).await? != 1 {
-        return Err(StoreError::Conflict);
-    }
+    sql::change_one(conn, &text, values).await?;
     for part in parts(change)? {
         part.rows.insert(conn, part.into, part.tail).await?;
     }

@@ -96,12 +96,13 @@ pub fn digest<'a>(
     sha.finalize().into()
 }
 
-fn text(sha: &mut Sha256, text: &str) {
+/// A text with its length before it. This and the two below are how every seal of the program writes a column.
+pub(crate) fn text(sha: &mut Sha256, text: &str) {
     sha.update((text.len() as u64).to_be_bytes());
     sha.update(text.as_bytes());
 }
 
-fn id(sha: &mut Sha256, id: Option<Uuid>) {
+pub(crate) fn id(sha: &mut Sha256, id: Option<Uuid>) {
     match id {
         Some(id) => {
             sha.update([1]);
@@ -112,7 +113,7 @@ fn id(sha: &mut Sha256, id: Option<Uuid>) {
 }
 
 /// Seconds and nanoseconds: finer than either database keeps, so that no change of a time is too small to be seen.
-fn time(sha: &mut Sha256, at: DateTime<Utc>) {
+pub(crate) fn time(sha: &mut Sha256, at: DateTime<Utc>) {
     sha.update(at.timestamp().to_be_bytes());
     sha.update(at.timestamp_subsec_nanos().to_be_bytes());
 }

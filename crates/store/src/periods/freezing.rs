@@ -157,7 +157,7 @@ pub async fn advance(
         "UPDATE score_period SET status = 'freezing', cursor_id = $3, line_count = line_count + $4, points = points + $5 \
          WHERE county = $1 AND month = $2 AND {at}"
     );
-    if sql::run(conn, &text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, &text, values).await
 }
 
 /// Writes lines, numbered from `first`.
@@ -241,5 +241,5 @@ pub async fn publish(
         ends_at.into(),
         hash.to_vec().into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }

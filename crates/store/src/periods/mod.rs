@@ -115,7 +115,7 @@ pub async fn begin(
                 points) VALUES ($1, $2, 'review', $3, $4, $5, 0, 0) ON CONFLICT DO NOTHING";
     let values: Vec<Value> =
         vec![county.to_string().into(), month.to_string().into(), now.into(), by.into(), working_days.into()];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// A period of the county.
@@ -258,7 +258,7 @@ pub async fn seal(
                 WHERE county = $1 AND month = $2 AND status = 'notice'";
     let values: Vec<Value> =
         vec![county.to_string().into(), month.to_string().into(), now.into(), hash.to_vec().into()];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// Pauses what is contested; done before the lines are hashed, in the same transaction.

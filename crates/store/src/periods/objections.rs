@@ -6,7 +6,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::YearMonth;
 
-use crate::scope::area_condition;
+use crate::scope::own_or_in;
 use crate::sql::{self, Rows};
 use crate::{StoreError, unreadable};
 
@@ -102,7 +102,7 @@ pub async fn decide(conn: &impl ConnectionTrait, objection: &ObjectionRow) -> Re
         objection.decided_at.into(),
         objection.decision.clone().into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// An objection of the county.
@@ -132,17 +132,11 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<ObjectionRow>, StoreError> {
     let mut values: Vec<Value> = vec![county.to_string().into(), person.into(), month.to_string().into()];
-    let mut any = vec!["objector_id = $2".to_owned(), "person_id = $2".to_owned()];
-    any.extend(areas.iter().map(|area| area_condition("area_code", *area, &mut values)));
-    let mut text = format!(
-        "SELECT {OBJECTION} FROM score_objection WHERE county = $1 AND month = $3 AND ({})",
-        any.join(" OR ")
-    );
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(&format!(" AND id < ${}", values.len()));
-    }
-    sql::all(conn, &format!("{text} ORDER BY id DESC LIMIT {limit}"), values).await
+    let reached = own_or_in("objector_id = $2 OR person_id = $2", areas, &mut values);
+    let mut text =
+        format!("SELECT {OBJECTION} FROM score_objection WHERE county = $1 AND month = $3 AND {reached}");
+    sql::newest_first(&mut text, &mut values, before, limit);
+    sql::all(conn, &text, values).await
 }
 
 /// Whether another objection against the same line waits for its decision.

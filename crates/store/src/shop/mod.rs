@@ -214,11 +214,8 @@ async fn page<T: FromQueryResult>(
         values.push(shop.into());
         text.push_str(&format!(" AND shop_id = ${}", values.len()));
     }
-    if let Some(before) = before {
-        values.push(before.into());
-        text.push_str(&format!(" AND id < ${}", values.len()));
-    }
-    sql::all(conn, &format!("{text} ORDER BY id DESC LIMIT {limit}"), values).await
+    sql::newest_first(&mut text, &mut values, before, limit);
+    sql::all(conn, &text, values).await
 }
 
 /// Who keeps the shop of an area: those who hold the role for exactly this area.

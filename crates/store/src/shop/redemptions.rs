@@ -7,7 +7,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::shop::RedemptionStatus;
 
-use crate::scope::area_condition;
+use crate::scope::own_or_in;
 use crate::sql::{self, Rows};
 use crate::{StoreError, unreadable};
 
@@ -115,7 +115,7 @@ pub async fn end(conn: &impl ConnectionTrait, redemption: &RedemptionRow) -> Res
         redemption.ended_by.into(),
         redemption.reason.clone().into(),
     ];
-    if sql::run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    sql::change_one(conn, text, values).await
 }
 
 /// A redemption of the county.
@@ -187,17 +187,12 @@ pub async fn list(
     filter: &Filter<'_>,
 ) -> Result<Vec<RedemptionRow>, StoreError> {
     let mut values: Vec<Value> = vec![filter.county.to_string().into(), filter.person.into()];
-    let mut any = vec!["person_id = $2".to_owned()];
-    any.extend(filter.areas.iter().map(|area| area_condition("area_code", *area, &mut values)));
-    let mut text =
-        format!("SELECT {REDEMPTION} FROM shop_redemption WHERE county = $1 AND ({})", any.join(" OR "));
+    let reached = own_or_in("person_id = $2", filter.areas, &mut values);
+    let mut text = format!("SELECT {REDEMPTION} FROM shop_redemption WHERE county = $1 AND {reached}");
     if let Some(shop) = filter.shop {
         values.push(shop.into());
         text.push_str(&format!(" AND shop_id = ${}", values.len()));
     }
-    if let Some(before) = filter.before {
-        values.push(before.into());
-        text.push_str(&format!(" AND id < ${}", values.len()));
-    }
-    sql::all(conn, &format!("{text} ORDER BY id DESC LIMIT {}", filter.limit), values).await
+    sql::newest_first(&mut text, &mut values, filter.before, filter.limit);
+    sql::all(conn, &text, values).await
 }
