@@ -21,6 +21,7 @@ mod board;
 mod claims;
 mod consents;
 mod cors;
+mod dead_letters;
 mod duty;
 mod extract;
 mod leaderboards;
@@ -160,6 +161,8 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    dead_letters::list,
+    dead_letters::replay,
     stream::listen,
     score::rules,
     score::why,

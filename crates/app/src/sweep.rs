@@ -4,7 +4,7 @@
 //! `PAUSE_AT_MOST`, leases what is due and does it. A sweep that dies leaves leases that end by themselves. Doing
 //! something twice changes nothing: every command is guarded by the order's version and decided on its state anew.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tokio::sync::watch;
@@ -13,10 +13,11 @@ use xingfuma_domain::order::{Command, DueKind, Hat, State};
 use xingfuma_store::due::{self, Leased};
 use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{connection, idempotency};
+use xingfuma_store::{connection, heartbeat, idempotency};
 
 use crate::clock::OFFSET_AT_MOST_MILLIS;
-use crate::{App, AppError};
+use crate::metrics::waiting_since;
+use crate::{App, AppError, dead_letters};
 
 /// The longest sleep between two looks.
 const PAUSE_AT_MOST: Duration = Duration::from_millis(500);
@@ -28,6 +29,10 @@ const BATCH: u64 = 200;
 const FAILURES_AT_MOST: i32 = 5;
 /// Kept answers are forgotten after this long.
 const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(48);
+/// How often the sweep gives a sign of life.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// The role under which it does.
+pub const SWEEPING: &str = "sweep";
 /// How often the slow housekeeping is done.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 
@@ -74,13 +79,8 @@ impl App {
     }
 
     async fn note_failure(&self, row: &Leased, error: &AppError) {
-        // Only a failure of ours counts, not one of the database.
-        let ours = !matches!(error, AppError::Store(xingfuma_store::StoreError::Database(_)));
-        if ours
-            && let Err(error) =
-                due::fail(&self.store, row.order_id, &error.to_string(), FAILURES_AT_MOST).await
-        {
-            tracing::warn!(order = %row.order_id, %error, "a failure could not be noted");
+        if dead_letters::counts(error) {
+            self.set_aside(row.order_id, error, FAILURES_AT_MOST).await;
         }
     }
 
@@ -99,15 +99,23 @@ impl App {
                 }
             }
         }
+        let since = waiting_since(&to_offer);
         changes.extend(self.offers(to_offer).await?);
-        self.commit_all(changes).await?;
+        self.commit_offers(&since, changes).await?;
         Ok(())
     }
 
     /// Sweeps for ever, until told to stop.
     pub async fn run_sweep(&self, mut stop: watch::Receiver<bool>) {
+        let process = self.new_id().simple().to_string();
+        let mut beaten: Option<Instant> = None;
         while !*stop.borrow() {
-            let pause = match self.sweep_once().await {
+            let swept = self.sweep_once().await;
+            if swept.is_ok() && beaten.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
+                self.beat(&process).await;
+                beaten = Some(Instant::now());
+            }
+            let pause = match swept {
                 Ok(looked) if looked as u64 == BATCH => Duration::ZERO,
                 Ok(_) => self.until_next().await,
                 Err(error) => {
@@ -119,6 +127,14 @@ impl App {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
+        }
+    }
+
+    /// A sign of life of this sweep, for those who look whether anybody does.
+    async fn beat(&self, process: &str) {
+        let (county, now) = (self.settings.county, self.clock.now());
+        if let Err(error) = heartbeat::beat(&self.store, county, process, SWEEPING, now).await {
+            tracing::warn!(%error, "the sweep gave no sign of life");
         }
     }
 
@@ -151,6 +167,11 @@ impl App {
                 && let Err(error) = self.expire_redemptions().await
             {
                 tracing::warn!(%error, "what nobody fetched in time was not given back");
+            }
+            if rounds % 60 == 5
+                && let Err(error) = self.forget_mended_letters().await
+            {
+                tracing::debug!(%error, "the queue's dead letters were not looked at");
             }
             // A day begins at 16:00 UTC; the first round after it takes the root, and the others find it taken.
             if rounds % 300 == 2

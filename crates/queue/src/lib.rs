@@ -36,6 +36,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub mod examine;
 #[cfg(any(test, feature = "exercise"))]
 pub mod exercise;
 pub mod fanout;

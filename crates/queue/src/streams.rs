@@ -36,7 +36,7 @@ use crate::{
     shortened,
 };
 
-const GROUP: &str = "workers";
+pub(crate) const GROUP: &str = "workers";
 /// Consumers that hold nothing and have not asked for this long are forgotten: each restart brings new names.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 /// The most entries in one round trip, so that each is answered well within the time an answer may take.
@@ -104,14 +104,14 @@ return 1
 pub struct RedisQueue {
     link: Link,
     readers: Readers,
-    keys: Keys,
+    pub(crate) keys: Keys,
     scripts: Scripts,
     forget_after: Duration,
 }
 
-struct Keys {
-    stream: String,
-    dead: String,
+pub(crate) struct Keys {
+    pub(crate) stream: String,
+    pub(crate) dead: String,
     dead_of: String,
 }
 
@@ -151,7 +151,7 @@ impl RedisQueue {
         self
     }
 
-    async fn command<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
     }
 
@@ -402,12 +402,12 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// Whether the stream or its group is gone: Redis was emptied, or somebody deleted the key or the group. `UNBLOCKED` is
 /// what a blocked read hears at that moment from Redis 7.0, and `NOGROUP` from later ones.
-fn is_group_lost(error: &RedisError) -> bool {
+pub(crate) fn is_group_lost(error: &RedisError) -> bool {
     has_code(error, &["NOGROUP", "UNBLOCKED"])
 }
 
 /// Whether Redis answered with one of these codes, to the command or to one within a pipeline.
-fn has_code(error: &RedisError, codes: &[&str]) -> bool {
+pub(crate) fn has_code(error: &RedisError, codes: &[&str]) -> bool {
     let answers = error.clone().into_server_errors();
     answers.is_some_and(|answers| answers.iter().any(|(_, answer)| codes.contains(&answer.code())))
 }

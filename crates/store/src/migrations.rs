@@ -21,6 +21,11 @@ pub async fn pending(store: &Store) -> Result<usize, StoreError> {
     Ok(Migrator::get_pending_migrations(store.beginning()).await?.len())
 }
 
+/// How many steps this program knows.
+pub fn known() -> usize {
+    Migrator::migrations().len()
+}
+
 /// The list of steps.
 #[derive(Debug)]
 pub struct Migrator;
@@ -54,6 +59,10 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step {
+                name: "m0047_dead_letters",
+                text: include_str!("../schema/0047_dead_letters.sql"),
+            }),
         ]
     }
 }

@@ -9,6 +9,7 @@ use xingfuma_api::{State, Tokens};
 use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::keys::Keys;
 use xingfuma_app::{App, Foundation, Settings};
+use xingfuma_domain::area::AreaCode;
 use xingfuma_queue::fanout::{Fanout, MemoryFanout, RedisFanout};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
@@ -71,7 +72,7 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let county = configuration.county()?;
     let (clock, ids) = (Clock::system(), Ids::from_system());
     let life = clock.now().timestamp_millis().unsigned_abs();
-    let (queue, limiter, fanout) = queue(configuration.redis.url.as_deref(), &format!("xfm-{county}"), life)
+    let (queue, limiter, fanout) = queue(configuration.redis.url.as_deref(), &prefix(county), life)
         .map_err(|error| StartError::Other(error.to_string()))?;
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
@@ -84,6 +85,11 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
     Ok(Running { app, sandbox, stop, tasks: Vec::new() })
+}
+
+/// Under what a county's keys lie in Redis.
+pub(crate) fn prefix(county: AreaCode) -> String {
+    format!("xfm-{county}")
 }
 
 /// The queue, the limits and the words of all processes together, or of this one alone.
