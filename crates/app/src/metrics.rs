@@ -208,8 +208,9 @@ impl App {
         let now = self.clock.now();
         if let Ok(standing) = due::standing(self.store.pool(), self.settings.county, now).await {
             let waits = &self.metrics.waits;
-            let since =
-                |at: Option<DateTime<Utc>>, grace: i64| at.map_or(0, |at| ((now - at).num_seconds() + grace).max(0));
+            let since = |at: Option<DateTime<Utc>>, grace: i64| {
+                at.map_or(0, |at| ((now - at).num_seconds() + grace).max(0))
+            };
             waits.waiting.set(standing.waiting);
             waits.oldest.set(since(standing.oldest, HINT_GRACE_SECONDS));
             waits.overdue.set(since(standing.overdue_since, 0));

@@ -96,7 +96,8 @@ impl App {
         }
     }
 
-    /// One round: all in one commit, or, when that fails, one by one, so that none holds up its neighbours.
+    /// One round: all in one commit, or, when that fails for a reason of one of them, one by one, so that none holds up its
+    /// neighbours.
     async fn handle_all(&self, deliveries: Vec<Delivery>) {
         if deliveries.is_empty() {
             return;
@@ -104,6 +105,11 @@ impl App {
         let hints: Vec<Hint> = deliveries.iter().map(|delivery| delivery.hint).collect();
         let done = match self.dispatch_all(&hints).await {
             Ok(_) => deliveries,
+            // Each by itself would wait for the database as this round did. They are pending, and come again.
+            Err(error) if !dead_letters::counts(&error) => {
+                tracing::warn!(%error, "a round waits for the database");
+                return;
+            }
             Err(error) => {
                 tracing::debug!(%error, "a round failed, and is done one by one");
                 self.handle_one_by_one(deliveries).await

@@ -43,6 +43,7 @@ pub mod fanout;
 pub mod limiter;
 mod link;
 mod memory;
+mod nodes;
 mod pusher;
 mod streams;
 

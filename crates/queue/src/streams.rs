@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::{
-    Client, Cmd, Pipeline, RedisError, Script, Value, cmd, pipe,
+    Cmd, Pipeline, RedisError, Script, Value, cmd, pipe,
     streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
 use tracing::{info, warn};
@@ -33,6 +33,7 @@ use uuid::Uuid;
 use crate::{
     DeadLetter, Delivery, Depth, DispatchQueue, Hint, LONGEST_WAIT, QueueError,
     link::{Link, Readers, is_closed},
+    nodes::Nodes,
     shortened,
 };
 
@@ -122,8 +123,8 @@ struct Scripts {
 }
 
 impl RedisQueue {
-    /// A queue at `url` (`redis://[user:password@]host[:port][/database]`) under `prefix`. Queues with different
-    /// prefixes know nothing of each other. Does not connect.
+    /// A queue at `url` (`redis://[user:password@]host[:port][/database]`) under `prefix`; in a Redis Cluster, several of
+    /// its nodes with commas between. Queues with different prefixes know nothing of each other. Does not connect.
     ///
     /// # Errors
     /// [`QueueError::Settings`] when the address is none, or the prefix is empty or has a brace in it.
@@ -131,12 +132,10 @@ impl RedisQueue {
         if prefix.is_empty() || prefix.contains(['{', '}']) {
             return Err(QueueError::Settings("a prefix is one letter or more, without braces".to_owned()));
         }
-        // The error's category alone: its detail may repeat the address and with that a password.
-        let client = Client::open(url)
-            .map_err(|error| QueueError::Settings(format!("no Redis address ({})", error.category())))?;
+        let nodes = Nodes::at(url)?;
         Ok(Self {
-            link: Link::new(client.clone()),
-            readers: Readers::new(client),
+            link: Link::new(nodes.clone()),
+            readers: Readers::new(nodes),
             keys: Keys::under(prefix),
             scripts: Scripts::load(),
             forget_after: FORGET_AFTER,

@@ -95,6 +95,25 @@ pub async fn lease(
     .await
 }
 
+/// Gives leases back before they end, so that what could not be done now is done as soon as it can be.
+///
+/// # Errors
+/// When the database fails; the leases end by themselves then.
+pub async fn give_back(store: &Store, orders: &[Uuid]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "UPDATE due SET leased_until = NULL WHERE leased_until IS NOT NULL AND order_id IN ({})",
+        sql::list(1, orders.len())
+    );
+    let values: Vec<Value> = orders.iter().map(|order| Value::from(*order)).collect();
+    crate::transact(store, move |conn| {
+        Box::pin(async move { sql::run(conn, &text, values).await.map(|_| ()) })
+    })
+    .await
+}
+
 /// When the next row is due, if any.
 ///
 /// # Errors

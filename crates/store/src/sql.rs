@@ -73,6 +73,12 @@ impl Rows {
         self.values.extend(row);
     }
 
+    /// Adds the rows of another, which are as long.
+    pub(crate) fn append(&mut self, other: Rows) {
+        assert_eq!(other.columns, self.columns, "rows of the same length");
+        self.values.extend(other.values);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

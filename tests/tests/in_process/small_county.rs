@@ -205,9 +205,9 @@ impl SmallCounty {
         orders::records(self.app.store.pool(), order).await.expect("readable events")
     }
 
-    /// Sweeps once and returns how many rows were looked at.
+    /// Sweeps through what is due and returns how many rows were looked at.
     pub(crate) async fn sweep(&self) -> usize {
-        self.app.sweep_once().await.expect("the database is there")
+        self.app.sweep_through().await.expect("the database is there")
     }
 
     pub(crate) fn advance_to(&self, at: DateTime<Utc>) {
