@@ -2,8 +2,8 @@
 //! a program asks for the time and writes into files.
 //!
 //! It is compiled by the machine's C compiler when it is first needed. `FAULT_CLOCK_SECONDS` is added to the wall clock,
-//! never to the monotonic one. While the file that `FAULT_DISK_FULL` names is there, writing into files at a place
-//! (`pwrite`, by which databases write; logs and sockets are written otherwise) and making them longer ends with `ENOSPC`.
+//! never to the monotonic one. While the file that `FAULT_DISK_FULL` names is there, writing into files and making them
+//! longer ends with `ENOSPC`; logs, which are only appended to, and sockets are left alone.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -18,7 +18,9 @@ const SOURCE: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -54,6 +56,21 @@ time_t time(time_t *at) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (at) *at = now.tv_sec;
     return now.tv_sec;
+}
+static int is_data(int file) {
+    struct stat facts;
+    int before = errno;
+    int data = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && !(fcntl(file, F_GETFL) & O_APPEND);
+    errno = before;
+    return data;
+}
+ssize_t write(int file, const void *bytes, size_t length) {
+    REAL("write", ssize_t (*)(int, const void *, size_t));
+    if (is_full() && is_data(file)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(file, bytes, length);
 }
 #define FULL do { if (is_full()) { errno = ENOSPC; return -1; } } while (0)
 ssize_t pwrite(int file, const void *bytes, size_t length, off_t at) {

@@ -39,19 +39,44 @@ fn poison_alone() {
 
 #[test]
 fn poison_in_a_fleet() {
-    let fleet = Fleet::start(1, 2);
+    let mut fleet = Fleet::start(1, 0);
+    let metrics = free_address();
+    let listen = [("XINGFUMA_METRICS__LISTEN".to_owned(), metrics.clone())];
+    let worker = fleet.start_worker("told", &listen);
+    fleet.workers.push(worker);
     let _ = fleet.sql(POISON_POSTGRES);
     let mend = || _ = fleet.sql("DROP TRIGGER poison ON order_event");
     let command = |words: &[&str]| fleet.run(words, &[]);
     story(&fleet.bases()[0], fleet.accounts(), &mend, &command);
-    let metrics = Client::anonymous(&fleet.bases()[0]).get_outside("/metrics").expect("an answer").text();
-    let value = |name: &str| {
-        let line = metrics.lines().find(|line| line.starts_with(name));
-        line.unwrap_or_else(|| panic!("no {name}: {metrics}")).rsplit(' ').next().map(str::to_owned)
-    };
-    assert_eq!(value("xingfuma_dead_letters ").as_deref(), Some("0"), "all were given back");
-    assert_eq!(value("xingfuma_waiting_orders ").as_deref(), Some("0"));
-    assert_eq!(value("xingfuma_queue{state=\"dead\"}").as_deref(), Some("0"), "the queue forgot them, too");
+    let server = |name: &str| value(&fleet.bases()[0], name);
+    assert_eq!(server("xingfuma_dead_letters "), 0.0, "all were given back");
+    assert_eq!(server("xingfuma_waiting_orders "), 0.0);
+    assert_eq!(server("xingfuma_oldest_waiting_seconds "), 0.0);
+    assert_eq!(server("xingfuma_queue{state=\"dead\"}"), 0.0, "the queue forgot them, too");
+    // What a worker did, told by itself.
+    let worker = format!("http://{metrics}");
+    assert_eq!(value(&worker, "xingfuma_dead_letters_total "), 2.0);
+    assert!(value(&worker, "xingfuma_reclaims_total ") >= 8.0, "four times each");
+    assert!(
+        value(&worker, "xingfuma_dispatch_seconds_count ") >= 7.0,
+        "two that were given back and their neighbours"
+    );
+    assert_eq!(Client::anonymous(&worker).get_outside("/livez").expect("an answer").status, 200);
+    assert_eq!(Client::anonymous(&worker).get_outside("/api/v1/categories").expect("an answer").status, 404);
+}
+
+/// The value of a metric as a process tells it.
+fn value(base: &str, name: &str) -> f64 {
+    let metrics = Client::anonymous(base).get_outside("/metrics").expect("an answer").text();
+    let line = metrics.lines().find(|line| line.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("no {name}: {metrics}"));
+    line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+}
+
+/// An address at which nobody listened a moment ago.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free loopback port");
+    listener.local_addr().expect("its address").to_string()
 }
 
 fn place(resident: &Client, accounts: &Accounts, text: &str) -> String {

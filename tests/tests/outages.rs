@@ -15,9 +15,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::json;
 use xingfuma_tests::{
-    client::Client,
-    program::{Fleet, Process},
+    client::{Client, IDEMPOTENCY_KEY, fresh_key},
+    program::{Demo, Fleet, Process},
     residents::{Acknowledged, check, orders, recover, under_load},
     services::Postgres,
     shim::{Disk, clock_off_by},
@@ -303,4 +304,43 @@ fn a_rolling_restart_under_load_fails_nobody_who_repeats_himself() {
         }
     });
     check(&fleet, &acknowledged);
+}
+
+/// The one process with SQLite has no room to write: it says so, and goes on when there is some again.
+#[test]
+fn a_full_disk_under_sqlite_costs_nothing_but_time() {
+    let disk = Disk::default();
+    let settings = disk.settings();
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let demo = Demo::start_with(&settings);
+    let resident = Client::log_in(demo.base(), demo.accounts().one("resident"));
+    let order = |text: &str| {
+        json!({ "signCode": demo.accounts().sign(), "categoryCode": "errand", "description": text })
+            .to_string()
+    };
+    let place = |key: &str, text: &str| {
+        let (key, body) = ([(IDEMPOTENCY_KEY, key)], order(text));
+        resident.send("POST", "/orders", &key, body.as_bytes()).expect("the server answers")
+    };
+    let (before, during) = (fresh_key(), fresh_key());
+    assert_eq!(place(&before, "之前").status, 201);
+    disk.fill();
+    for _ in 0..5 {
+        assert_eq!(place(&during, "期间").problem(503), "unavailable");
+    }
+    assert_eq!(resident.get("/orders").status, 200, "what is there can be read");
+    disk.make_room();
+    let begun = Instant::now();
+    while place(&during, "期间").status != 201 {
+        assert!(begun.elapsed() < SPRINGS_WITHIN, "it takes no orders any more:\n{}", demo.last_lines());
+        sleep(Duration::from_millis(50));
+    }
+    let dispatched = "SELECT count(*), count(DISTINCT id) FROM orders WHERE status = 'dispatched'";
+    while demo.sql(dispatched) != "2|2" {
+        assert!(begun.elapsed() < SPRINGS_WITHIN, "{}", demo.sql(dispatched));
+        sleep(Duration::from_millis(50));
+    }
+    assert_eq!(demo.sql("SELECT count(*) FROM orders"), "2", "each once");
+    assert!(demo.audit(&["verify"]).success);
 }

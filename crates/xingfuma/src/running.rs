@@ -142,16 +142,39 @@ impl Running {
     pub(crate) async fn serve(&self, configuration: &Configuration) -> Result<(), StartError> {
         let listen = configuration.listen.as_str();
         let pages = xingfuma_web::pages(self.app.clone(), xingfuma_api::address);
-        let state = State {
-            tokens: Tokens::new(self.app.keys.token()),
-            app: self.app.clone(),
-            trusted_proxies: configuration.trusted_proxies.clone().into(),
-            origins: configuration.origins()?.into(),
-        };
+        let state = self.state(configuration)?;
         let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
         tracing::info!(listen, "serving");
         server.await.map_err(|error| StartError::Other(error.to_string()))
+    }
+
+    fn state(&self, configuration: &Configuration) -> Result<State, StartError> {
+        Ok(State {
+            tokens: Tokens::new(self.app.keys.token()),
+            app: self.app.clone(),
+            trusted_proxies: configuration.trusted_proxies.clone().into(),
+            origins: configuration.origins()?.into(),
+        })
+    }
+
+    /// Tells metrics where a worker is to, besides its work.
+    fn tell_metrics(&mut self, configuration: &Configuration) -> Result<(), StartError> {
+        let Some(listen) = configuration.metrics.listen.as_deref() else { return Ok(()) };
+        let server = xingfuma_api::serve_machine_room(self.state(configuration)?, listen)
+            .map_err(|error| StartError::Other(format!("XINGFUMA_METRICS__LISTEN {listen}: {error}")))?;
+        let (handle, mut stop) = (server.handle(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::warn!(%error, "metrics are not told any more");
+            }
+        }));
+        self.tasks.push(tokio::spawn(async move {
+            // An error is the end of everything, and means the same.
+            let _ = stop.changed().await;
+            handle.stop(true).await;
+        }));
+        Ok(())
     }
 
     /// Lets tasks finish what is in hand, then closes.
@@ -190,6 +213,7 @@ pub(crate) async fn work(configuration: Configuration) -> Result<(), StartError>
     let mut running = start(&configuration).await?;
     running.keep_house();
     running.work();
+    running.tell_metrics(&configuration)?;
     tracing::info!("working");
     stopped().await?;
     running.end().await;

@@ -135,6 +135,7 @@ fn who_is_on_duty_comes_first_and_the_others_when_he_has_been_asked() {
     let mut facts = team(1, GRID, 0);
     facts.members[0].off_duty = true;
     facts.members[1].off_duty = true;
+    facts.members[1].offered_at = Some(now() - TimeDelta::days(3));
     let teams = [facts];
     let first = choose(&in_mode(AssignMode::Named), &teams);
     assert_eq!(first.volunteer, Some(person(102)));
@@ -146,6 +147,8 @@ fn who_is_on_duty_comes_first_and_the_others_when_he_has_been_asked() {
 fn an_urgent_order_wakes_last_who_wants_quiet() {
     let mut facts = team(1, GRID, 0);
     facts.members[0].quiet = true;
+    facts.members[1].offered_at = Some(now() - TimeDelta::days(9));
+    facts.members[2].offered_at = Some(now() - TimeDelta::days(3));
     let teams = [facts];
     assert_eq!(choose(&in_mode(AssignMode::Named), &teams).volunteer, Some(person(100)));
     let urgent = Question { urgency: Urgency::Urgent, ..in_mode(AssignMode::Named) };

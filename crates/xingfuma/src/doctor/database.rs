@@ -69,18 +69,18 @@ fn offset_finding(offset_millis: i64) -> Finding {
 }
 
 async fn schema(store: &Store) -> Finding {
-    let known = migrations::known();
-    match migrations::pending(store).await {
-        Ok(0) => well("schema", format!("all {known} steps are done")),
-        Ok(pending) => {
-            let found = format!("{pending} of {known} steps are still to be done");
-            bad("schema", found, "take a backup, then run `xingfuma migrate`")
-        }
-        Err(error) => bad(
-            "schema",
-            error.to_string(),
-            "a step that this program does not know was done by a newer one: deploy that one",
-        ),
+    let advice = "take a backup, then run `xingfuma migrate`";
+    let found = match migrations::compare(store).await {
+        Ok(found) => found,
+        Err(error) => return bad("schema", error.to_string(), advice),
+    };
+    if !found.foreign.is_empty() {
+        let names = format!("steps of a newer program were done: {}", found.foreign.join(", "));
+        return bad("schema", names, "deploy the program that did them");
+    }
+    match found.pending.as_slice() {
+        [] => well("schema", format!("all {} steps are done", found.known)),
+        pending => bad("schema", format!("still to be done: {}", pending.join(", ")), advice),
     }
 }
 
