@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::Signal;
+
 use crate::{
     client::{Accounts, Client},
     services::{
@@ -29,6 +31,8 @@ const DATABASE: &str = "county";
 /// How long a program may take to be ready. A demo first fills in its county, which takes the unoptimised build most of
 /// a minute, and longer on a machine that does something else besides.
 const PROGRAM_READY_WITHIN: Duration = Duration::from_secs(240);
+/// How long a program may take to finish what is in hand when it is asked to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(40);
 /// How long to wait before looking at a program again: its answer costs more than a service's.
 const LOOK_AT_PROGRAM_AGAIN: Duration = Duration::from_millis(50);
 
@@ -87,6 +91,44 @@ impl Process {
         self.server = None;
     }
 
+    /// Makes it stand still (`SIGSTOP`): its connections stay open, and it does nothing.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Ends the standing still (`SIGCONT`).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn cont(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Asks it to end (`SIGTERM`), and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let begun = Instant::now();
+        while self.is_running() {
+            assert!(
+                begun.elapsed() < ENDS_WITHIN,
+                "it does not end; its log ends with:\n{}",
+                self.last_lines()
+            );
+            sleep(LOOK_AGAIN);
+        }
+        self.server = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.server.as_ref().expect("it runs").signal(signal);
+    }
+
     /// Starts it again as it was, and waits until it is ready; kills it before if it runs.
     ///
     /// # Panics
@@ -95,6 +137,12 @@ impl Process {
         self.kill();
         self.run();
         self.wait_until_ready();
+    }
+
+    /// Starts it again as it was, at once and without waiting; kills it before if it runs.
+    pub fn start_again(&mut self) {
+        self.kill();
+        self.run();
     }
 
     /// Where it answers, such as `http://127.0.0.1:8080`.
@@ -376,7 +424,16 @@ impl Fleet {
     /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
     #[must_use]
     pub fn start_with(servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
-        let (postgres, redis, home) = (Postgres::start(), Redis::start(), Home::new("fleet"));
+        Self::start_on(Postgres::start(), servers, workers, more)
+    }
+
+    /// As [`Fleet::start_with`], on this PostgreSQL.
+    ///
+    /// # Panics
+    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
+    #[must_use]
+    pub fn start_on(postgres: Postgres, servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
+        let (redis, home) = (Redis::start(), Home::new("fleet"));
         let mut settings = vec![
             ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
             ("XINGFUMA_REDIS__URL".to_owned(), redis.url()),
@@ -431,6 +488,13 @@ impl Fleet {
         settings.extend(self.settings_besides(besides));
         let log = self.home.path().join(format!("{word}-{name}.log"));
         Process::start(vec![word.to_owned()], settings, log, base)
+    }
+
+    /// As [`Fleet::start_server`], without waiting until it is ready: for one that is not to become so.
+    #[must_use]
+    pub fn start_server_unready(&self, name: &str, besides: &[(String, String)]) -> Process {
+        let port = free_port();
+        self.start_process("serve", name, besides, port, Some(format!("http://{}", address(port))))
     }
 
     /// Where each server answers.

@@ -18,6 +18,7 @@
 //! - A small shell process waits at the end of a pipe for the test process to end, and removes the home then.
 
 pub(crate) mod child;
+mod cluster;
 pub(crate) mod home;
 mod postgres;
 mod redis;
@@ -28,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{postgres::Postgres, redis::Redis};
+pub use self::{cluster::RedisCluster, postgres::Postgres, redis::Redis};
 
 /// How long a server may take to start or to recover, on a machine that is busy compiling.
 const READY_WITHIN: Duration = Duration::from_secs(60);

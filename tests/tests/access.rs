@@ -181,6 +181,7 @@ fn trial(operation: &str) -> Option<Trial> {
         | "GET /api/v1/me/passbook"
         | "GET /api/v1/orders"
         | "GET /api/v1/dispatch/board"
+        | "GET /api/v1/dispatch/dead-letters"
         | "GET /api/v1/stream"
         | "GET /api/v1/score/appeals"
         | "GET /api/v1/score/claims"
@@ -262,6 +263,8 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/orders/{id}/corrections/{correction}/inspect" => {
             on(Order(Accepted), |_| json!({ "passed": true, "findings": "已清理" }))
         }
+        // It is no dead letter: 404 is for those who may, too.
+        "POST /api/v1/dispatch/dead-letters/{id}/replay" => on(Order(Dispatched), nothing),
         "POST /api/v1/whistles/{id}/check-in" => on(Whistle(Answered::Called), nothing),
         "POST /api/v1/whistles/{id}/conclude" => {
             on(Whistle(Answered::CheckedIn), |_| json!({ "result": "已处理" }))

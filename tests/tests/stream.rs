@@ -1,6 +1,9 @@
 //! `GET /stream`: scoped like the lists, across two servers, resumed by `Last-Event-ID`, and over when the session is.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use xingfuma_tests::{
@@ -11,6 +14,11 @@ use xingfuma_tests::{
 
 /// How long an event may take on a busy machine.
 const WITHIN: Duration = Duration::from_secs(15);
+/// Who listens and never reads, how much happens meanwhile, and what that may cost: a connection with its buffers, and 64
+/// words each.
+const STALLED: usize = 200;
+const CHANGES: usize = 300;
+const GROWN_AT_MOST_KIB: u64 = 40 << 10;
 /// Longer than a heartbeat, at which a session is looked at again.
 const LONGER_THAN_A_HEARTBEAT: Duration = Duration::from_secs(25);
 
@@ -123,10 +131,73 @@ fn story([one, other]: [&str; 2], accounts: &Accounts) {
         assert!(event.as_ref().is_none_or(|event| event.data["orderId"] != order.as_str()), "{event:?}");
     }
 
+    // A published post is a change of its order, and so is its end.
+    resident.post(&format!("/orders/{order}/rate"), &json!({ "stars": 5, "solved": true })).expect(200);
+    let shown = json!({ "text": "谢谢", "consent": true });
+    let post = resident.post(&format!("/orders/{order}/show"), &shown).expect(201);
+    let post = post["id"].as_str().expect("an id");
+    volunteer.post(&format!("/showcase/{post}/consent"), &json!({})).expect(200);
+    village_here.post(&format!("/showcase/{post}/approve"), &json!({})).expect(200);
+    while changed(&mut own, &order).data["step"] != "晒" {}
+    resident.post(&format!("/showcase/{post}/withdraw"), &json!({})).expect(200);
+    assert_eq!(changed(&mut own, &order).data["step"], "评");
+
     // A session that is ended ends its stream.
     assert_eq!(stranger.post("/auth/logout", &json!({})).status, 204);
     assert!(not_theirs[0].ends_within(LONGER_THAN_A_HEARTBEAT), "the session is over");
     slow_readers(one, accounts);
+}
+
+/// Two hundred who listen and never read, while much happens: they cost a bounded amount of memory, and those who read, and
+/// those who place orders, do not notice them.
+#[test]
+fn two_hundred_who_do_not_read_hold_nobody_up() {
+    let demo = Demo::start_with(&[("XINGFUMA_LIMITS__FACTOR", "100000")]);
+    let (base, accounts) = (demo.base(), demo.accounts());
+    let village = Client::log_in(base, accounts.village_dispatcher());
+    let resident = Client::log_in(base, accounts.one("resident"));
+    let mut reading = Events::listen(&village, None);
+    // Warm: what the program needs for itself is in memory.
+    for _ in 0..20 {
+        let order = place(&resident, accounts);
+        changed(&mut reading, &order);
+    }
+    let before = resident_kib(&demo);
+    let stalled: Vec<Events> = (0..STALLED).map(|_| Events::listen(&village, None)).collect();
+    assert!(stalled.iter().all(|one| one.status == 200));
+    let mut longest = Duration::ZERO;
+    for _ in 0..CHANGES {
+        let begun = Instant::now();
+        let order = place(&resident, accounts);
+        longest = longest.max(begun.elapsed());
+        changed(&mut reading, &order);
+    }
+    let grown = resident_kib(&demo).saturating_sub(before);
+    println!(
+        "{STALLED} stalled readers, {CHANGES} orders: {grown} KiB more, the slowest placement took {longest:?}"
+    );
+    assert!(grown < GROWN_AT_MOST_KIB, "{grown} KiB");
+    assert!(longest < WITHIN, "{longest:?}");
+    drop(stalled);
+    let begun = Instant::now();
+    let listeners = || {
+        let metrics = Client::anonymous(base).get_outside("/metrics").expect("an answer").text();
+        let line = metrics.lines().find(|line| line.contains("listeners")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).expect("a number")
+    };
+    // The one who reads is left; who is gone is noticed at the latest with the next sign of life.
+    while listeners() > 1 {
+        assert!(begun.elapsed() < LONGER_THAN_A_HEARTBEAT * 2, "{} listen still", listeners());
+        sleep(Duration::from_millis(200));
+    }
+}
+
+/// What a process holds in memory, in KiB.
+fn resident_kib(demo: &Demo) -> u64 {
+    let process = demo.process_id().expect("it runs");
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// Whoever does not read is let go, and nobody waits for him.

@@ -21,6 +21,7 @@ mod board;
 mod claims;
 mod consents;
 mod cors;
+mod dead_letters;
 mod duty;
 mod extract;
 mod leaderboards;
@@ -160,6 +161,8 @@ operations!(
     showcase::feature,
     showcase::withdraw,
     board::board,
+    dead_letters::list,
+    dead_letters::replay,
     stream::listen,
     score::rules,
     score::why,
@@ -246,6 +249,25 @@ pub fn document() -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(&Document::openapi())?;
     text.push('\n');
     Ok(text)
+}
+
+/// Serves nothing but the machine room (alive, ready, metrics) on an address until it is stopped: for a process that has
+/// no other requests to answer.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve_machine_room(state: State, listen: &str) -> std::io::Result<Server> {
+    let shared = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(shared.clone())
+            .service(room::livez)
+            .service(room::readyz)
+            .service(room::metrics)
+            .default_service(web::to(problem::nothing_here))
+    });
+    // Signals are for the worker, which finishes what is in hand.
+    Ok(server.workers(1).disable_signals().bind(listen)?.run())
 }
 
 /// Serves the API on an address until it is stopped, and beside it what `pages` adds.

@@ -97,7 +97,7 @@ impl App {
         let rows = due::board(self.store.pool(), &areas, after, limit).await?;
         let scope = Scope::of(&caller.actor);
         let ids: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
-        let page = orders::find_all(self.store.pool(), &scope, &ids).await?;
+        let page = orders::find_readable(self.store.pool(), &scope, &ids).await?;
         let seen = self.seen_with_surnames(caller, page).await?;
         let now = self.clock.now();
         Ok(rows

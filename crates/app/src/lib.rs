@@ -28,6 +28,7 @@ pub mod clock;
 pub mod command;
 pub mod consents;
 pub mod county;
+pub mod dead_letters;
 pub mod directory;
 pub mod dispatch;
 pub mod duty;

@@ -17,6 +17,7 @@ use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder};
 use xingfuma_store::scope::Scope;
 
 use crate::directory::{Directory, Team};
+use crate::metrics::{waited_seconds, waiting_since};
 use crate::{App, AppError};
 
 impl App {
@@ -38,10 +39,25 @@ impl App {
         let mut stored = orders::find_all(self.store.pool(), &scope, &ids).await?;
         // First come, first offered: ids go up with time.
         stored.sort_unstable_by_key(|stored| stored.order.id);
-        let waiting = stored.into_iter().filter(waits).map(|stored| (stored, Hat::Queue)).collect();
+        let waiting: Vec<_> = stored.into_iter().filter(waits).map(|stored| (stored, Hat::Queue)).collect();
+        let since = waiting_since(&waiting);
         let changes = self.offers(waiting).await?;
-        let written = self.commit_all(changes).await?;
+        let written = self.commit_offers(&since, changes).await?;
         Ok(written.into_iter().filter(|done| *done).count())
+    }
+
+    /// Writes changes as [`App::commit_all`] does, and notes how long those who got an offer had waited for it.
+    pub(crate) async fn commit_offers(
+        &self,
+        since: &HashMap<Uuid, DateTime<Utc>>,
+        changes: Vec<Change>,
+    ) -> Result<Vec<bool>, AppError> {
+        let waited: Vec<Option<f64>> = changes.iter().map(|change| waited_seconds(since, change)).collect();
+        let written = self.commit_all(changes).await?;
+        for waited in waited.into_iter().zip(&written).filter_map(|(waited, done)| waited.filter(|_| *done)) {
+            self.metrics.observe_dispatch(waited);
+        }
+        Ok(written)
     }
 
     /// Asks the policy about these orders: an offer each, or a place on the board with the reason. Those that no longer
@@ -73,6 +89,7 @@ impl App {
             kind: order.placed.kind,
             urgency: order.urgency(),
             mode: mode.unwrap_or_default(),
+            order: Some(order.id),
             requester: order.placed.requester,
             at: self.clock.now(),
             accept_within_seconds: order.limits().accept,

@@ -244,6 +244,7 @@ impl App {
             let (status, body) = render(&shown);
             let answer = self.answer(keyed, id, status, &body);
             let order_change = self.follow_in_order(caller, &post, &after).await?;
+            let order_after = order_change.as_ref().map(|change| change.after.order.clone());
             let booking = self.featured_booking(caller, &post, &after)?;
             let written: Result<(), StoreError> = transact(&self.store, move |conn| {
                 Box::pin(async move {
@@ -263,7 +264,13 @@ impl App {
             })
             .await;
             match written {
-                Ok(()) => return Ok(Reply { status, body, replayed: false }),
+                Ok(()) => {
+                    // As after every other commit: it is counted, and who watches the order is told.
+                    if let Some(order) = &order_after {
+                        self.committed(order);
+                    }
+                    return Ok(Reply { status, body, replayed: false });
+                }
                 Err(StoreError::Conflict) => {}
                 Err(StoreError::Twin) => {
                     return self.replay(keyed).await?.ok_or(AppError::Unavailable("twin"));

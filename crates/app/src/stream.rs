@@ -143,7 +143,7 @@ impl App {
         ids.sort_unstable();
         ids.dedup();
         let scope = Scope::County(self.settings.county);
-        let found = orders::find_all(self.store.pool(), &scope, &ids).await?;
+        let found = orders::find_readable(self.store.pool(), &scope, &ids).await?;
         let found: Vec<(Arc<Order>, i64)> =
             found.into_iter().map(|stored| (Arc::new(stored.order), stored.number)).collect();
         let told = words.into_iter().filter_map(|word| {

@@ -4,7 +4,7 @@
 //! `PAUSE_AT_MOST`, leases what is due and does it. A sweep that dies leaves leases that end by themselves. Doing
 //! something twice changes nothing: every command is guarded by the order's version and decided on its state anew.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tokio::sync::watch;
@@ -13,21 +13,28 @@ use xingfuma_domain::order::{Command, DueKind, Hat, State};
 use xingfuma_store::due::{self, Leased};
 use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{connection, idempotency};
+use xingfuma_store::{connection, heartbeat, idempotency};
 
 use crate::clock::OFFSET_AT_MOST_MILLIS;
-use crate::{App, AppError};
+use crate::metrics::waiting_since;
+use crate::{App, AppError, dead_letters};
 
 /// The longest sleep between two looks.
 const PAUSE_AT_MOST: Duration = Duration::from_millis(500);
 /// A lease ends by itself after this long.
 const LEASE: TimeDelta = TimeDelta::seconds(10);
-/// Rows leased at once.
-const BATCH: u64 = 200;
+/// Rows leased at once: what a round costs beside its rows is shared by so many.
+const BATCH: u64 = 500;
+/// Rounds side by side on PostgreSQL, when much is due: while one is with the database, the policy thinks about the next.
+const SIDE_BY_SIDE: usize = 3;
 /// Failures before an order is marked dead.
 const FAILURES_AT_MOST: i32 = 5;
 /// Kept answers are forgotten after this long.
 const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(48);
+/// How often the sweep gives a sign of life.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// The role under which it does.
+pub const SWEEPING: &str = "sweep";
 /// How often the slow housekeeping is done.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 
@@ -61,26 +68,70 @@ impl App {
     pub async fn sweep_once(&self) -> Result<usize, AppError> {
         let now = self.clock.now();
         let leased = due::lease(&self.store, now, now + LEASE, BATCH).await?;
-        if let Err(error) = self.fire_all(&leased).await {
-            tracing::debug!(%error, "what was due failed together, and is done one by one");
-            for row in &leased {
-                if let Err(error) = self.fire_all(std::slice::from_ref(row)).await {
-                    tracing::warn!(order = %row.order_id, kind = row.kind, %error, "what was due failed");
-                    self.note_failure(row, &error).await;
-                }
-            }
-        }
+        self.fire_or_split(&leased).await;
         Ok(leased.len())
     }
 
+    /// Does what is due until nothing is, in rounds side by side; answers how many rows were looked at.
+    ///
+    /// # Errors
+    /// When rows cannot be leased.
+    pub async fn sweep_through(&self) -> Result<usize, AppError> {
+        let first = self.sweep_once().await?;
+        if (first as u64) < BATCH {
+            return Ok(first);
+        }
+        let lanes = if self.store.is_postgres() { SIDE_BY_SIDE } else { 1 };
+        let swept: Vec<_> = (0..lanes)
+            .map(|_| {
+                let app = self.clone();
+                // On tasks of their own: reading orders and thinking about them takes more than one core.
+                tokio::spawn(async move { app.sweep_on().await })
+            })
+            .collect();
+        let mut looked = first;
+        for lane in swept {
+            looked += lane.await.map_err(|error| AppError::Internal(error.to_string()))??;
+        }
+        Ok(looked)
+    }
+
+    async fn sweep_on(&self) -> Result<usize, AppError> {
+        let mut looked = 0;
+        loop {
+            let now = self.sweep_once().await?;
+            looked += now;
+            if (now as u64) < BATCH {
+                return Ok(looked);
+            }
+        }
+    }
+
+    /// All together; where one of them fails for a reason of its own, in halves, so that it is found and holds nobody up.
+    /// When it is the database that fails, they are given back.
+    async fn fire_or_split(&self, rows: &[Leased]) {
+        let mut pieces = vec![rows];
+        while let Some(rows) = pieces.pop() {
+            let Err(error) = self.fire_all(rows).await else { continue };
+            if !dead_letters::counts(&error) {
+                tracing::warn!(rows = rows.len(), %error, "what was due waits for the database");
+                let orders: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
+                if let Err(error) = due::give_back(&self.store, &orders).await {
+                    tracing::debug!(%error, "leases end by themselves");
+                }
+            } else if let [row] = rows {
+                tracing::warn!(order = %row.order_id, kind = row.kind, %error, "what was due failed");
+                self.note_failure(row, &error).await;
+            } else {
+                let (one, other) = rows.split_at(rows.len() / 2);
+                pieces.extend([other, one]);
+            }
+        }
+    }
+
     async fn note_failure(&self, row: &Leased, error: &AppError) {
-        // Only a failure of ours counts, not one of the database.
-        let ours = !matches!(error, AppError::Store(xingfuma_store::StoreError::Database(_)));
-        if ours
-            && let Err(error) =
-                due::fail(&self.store, row.order_id, &error.to_string(), FAILURES_AT_MOST).await
-        {
-            tracing::warn!(order = %row.order_id, %error, "a failure could not be noted");
+        if dead_letters::counts(error) {
+            self.set_aside(row.order_id, error, FAILURES_AT_MOST).await;
         }
     }
 
@@ -99,16 +150,23 @@ impl App {
                 }
             }
         }
+        let since = waiting_since(&to_offer);
         changes.extend(self.offers(to_offer).await?);
-        self.commit_all(changes).await?;
+        self.commit_offers(&since, changes).await?;
         Ok(())
     }
 
     /// Sweeps for ever, until told to stop.
     pub async fn run_sweep(&self, mut stop: watch::Receiver<bool>) {
+        let process = self.new_id().simple().to_string();
+        let mut beaten: Option<Instant> = None;
         while !*stop.borrow() {
-            let pause = match self.sweep_once().await {
-                Ok(looked) if looked as u64 == BATCH => Duration::ZERO,
+            let swept = self.sweep_through().await;
+            if swept.is_ok() && beaten.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
+                self.beat(&process).await;
+                beaten = Some(Instant::now());
+            }
+            let pause = match swept {
                 Ok(_) => self.until_next().await,
                 Err(error) => {
                     tracing::warn!(%error, "the sweep waits for the database");
@@ -119,6 +177,14 @@ impl App {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
+        }
+    }
+
+    /// A sign of life of this sweep, for those who look whether anybody does.
+    async fn beat(&self, process: &str) {
+        let (county, now) = (self.settings.county, self.clock.now());
+        if let Err(error) = heartbeat::beat(&self.store, county, process, SWEEPING, now).await {
+            tracing::warn!(%error, "the sweep gave no sign of life");
         }
     }
 
@@ -151,6 +217,11 @@ impl App {
                 && let Err(error) = self.expire_redemptions().await
             {
                 tracing::warn!(%error, "what nobody fetched in time was not given back");
+            }
+            if rounds % 60 == 5
+                && let Err(error) = self.forget_mended_letters().await
+            {
+                tracing::debug!(%error, "the queue's dead letters were not looked at");
             }
             // A day begins at 16:00 UTC; the first round after it takes the root, and the others find it taken.
             if rounds % 300 == 2

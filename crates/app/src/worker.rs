@@ -2,16 +2,15 @@
 //!
 //! A hint is only a hint: what it says is checked against the order, and an older epoch is void. A worker that dies
 //! leaves pending hints, which another takes over after [`RECLAIM_AFTER`]. A hint whose handling fails is left pending
-//! and so comes again; after [`ATTEMPTS`] deliveries, and only while the database answers, it becomes a dead letter
-//! and the order is marked on the board.
+//! and so comes again; after [`ATTEMPTS`] deliveries that failed for a reason of the order's own it becomes a dead letter
+//! and the order is marked on the board ([`crate::dead_letters`]).
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use xingfuma_queue::{Delivery, Hint, QueueError};
-use xingfuma_store::due;
 
-use crate::{App, AppError};
+use crate::{App, AppError, dead_letters};
 
 /// Hints taken in one read, and offered in one commit.
 const BATCH: usize = 128;
@@ -88,13 +87,17 @@ impl App {
                 _ = stop.changed() => return,
             }
             match self.queue.reclaim(consumer, RECLAIM_AFTER, self.round()).await {
-                Ok(deliveries) => self.handle_all(deliveries).await,
+                Ok(deliveries) => {
+                    self.metrics.count_reclaimed(deliveries.len());
+                    self.handle_all(deliveries).await;
+                }
                 Err(error) => tracing::debug!(%error, "nothing reclaimed"),
             }
         }
     }
 
-    /// One round: all in one commit, or, when that fails, one by one, so that none holds up its neighbours.
+    /// One round: all in one commit, or, when that fails for a reason of one of them, one by one, so that none holds up its
+    /// neighbours.
     async fn handle_all(&self, deliveries: Vec<Delivery>) {
         if deliveries.is_empty() {
             return;
@@ -102,6 +105,11 @@ impl App {
         let hints: Vec<Hint> = deliveries.iter().map(|delivery| delivery.hint).collect();
         let done = match self.dispatch_all(&hints).await {
             Ok(_) => deliveries,
+            // Each by itself would wait for the database as this round did. They are pending, and come again.
+            Err(error) if !dead_letters::counts(&error) => {
+                tracing::warn!(%error, "a round waits for the database");
+                return;
+            }
             Err(error) => {
                 tracing::debug!(%error, "a round failed, and is done one by one");
                 self.handle_one_by_one(deliveries).await
@@ -142,17 +150,12 @@ impl App {
     }
 
     async fn give_up(&self, delivery: &Delivery, error: &AppError) {
-        if self.database_clock().await.is_err() {
-            return;
-        }
-        let reason = error.to_string();
         let order = delivery.hint.order_id;
-        if let Err(error) = due::fail(&self.store, order, &reason, 1).await {
-            tracing::warn!(%order, %error, "an order could not be marked dead");
+        if !dead_letters::counts(error) || !self.set_aside(order, error, 1).await {
             return;
         }
-        if let Err(error) = self.queue.bury(delivery, &reason).await {
-            tracing::warn!(%order, %error, "a dead letter could not be put aside");
+        if let Err(error) = self.queue.bury(delivery, &error.to_string()).await {
+            tracing::warn!(%order, %error, "a dead letter could not be put aside in the queue");
         }
     }
 }

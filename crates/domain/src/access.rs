@@ -283,6 +283,10 @@ pub enum Action {
     KeepShop,
     /// See a shop's books.
     ReadShopBooks,
+    /// See orders that were set aside because handling them failed.
+    ReadDeadLetters,
+    /// Give such an order back to the queue.
+    ReplayDeadLetter,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -292,8 +296,12 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadPendingPost => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::PlaceForCaller => &[Role::Operator],
         Action::ReadBoard => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ReverseEntry | Action::ClosePeriod | Action::ManageStaff => &[Role::CountyAdmin],
-        Action::ReadEntries | Action::ReadAudit => &[Role::CountyAdmin, Role::Auditor],
+        Action::ReverseEntry | Action::ClosePeriod | Action::ManageStaff | Action::ReplayDeadLetter => {
+            &[Role::CountyAdmin]
+        }
+        Action::ReadEntries | Action::ReadAudit | Action::ReadDeadLetters => {
+            &[Role::CountyAdmin, Role::Auditor]
+        }
         Action::KeepRoster => &[Role::Dispatcher],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],

@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
-use redis::{Client, cmd, pipe};
+use redis::{cmd, pipe};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::QueueError;
 use crate::link::{Link, Readers};
+use crate::nodes::Nodes;
 
 /// How many words are kept for those whose connection broke.
 pub const KEPT: usize = 10_000;
@@ -180,10 +181,9 @@ impl RedisFanout {
         if prefix.is_empty() || prefix.contains(['{', '}']) {
             return Err(QueueError::Settings("a prefix is one letter or more, without braces".to_owned()));
         }
-        let client = Client::open(url)
-            .map_err(|error| QueueError::Settings(format!("no Redis address ({})", error.category())))?;
+        let nodes = Nodes::at(url)?;
         let key = format!("{{{prefix}:events}}:stream");
-        Ok(Self { link: Link::new(client.clone()), readers: Readers::new(client), key })
+        Ok(Self { link: Link::new(nodes.clone()), readers: Readers::new(nodes), key })
     }
 
     async fn range(&self, command: &redis::Cmd) -> Result<Vec<Word>, QueueError> {

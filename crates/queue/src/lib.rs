@@ -36,12 +36,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub mod examine;
 #[cfg(any(test, feature = "exercise"))]
 pub mod exercise;
 pub mod fanout;
 pub mod limiter;
 mod link;
 mod memory;
+mod nodes;
 mod pusher;
 mod streams;
 

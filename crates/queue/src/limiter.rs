@@ -17,13 +17,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Client, Script};
+use redis::Script;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use xingfuma_domain::limit::{Admissions, Limit};
 
 use crate::QueueError;
 use crate::link::Link;
+use crate::nodes::Nodes;
 
 /// Longer than this no request waits for Redis to count.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(100);
@@ -124,11 +125,8 @@ impl Limiter {
     /// # Errors
     /// [`QueueError::Settings`] when the address cannot be used.
     pub fn in_redis(url: &str, prefix: &str) -> Result<Limiter, QueueError> {
-        // The address may hold a password: what is wrong with it is said, not what it is.
-        let client = Client::open(url)
-            .map_err(|error| QueueError::Settings(format!("no Redis address ({})", error.category())))?;
         let shared = Shared {
-            link: Link::new(client),
+            link: Link::new(Nodes::at(url)?),
             prefix: format!("{{{prefix}:limit}}"),
             admit: Script::new(ADMIT),
             give_back: Script::new(GIVE_BACK),

@@ -21,76 +21,96 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
+use crate::nodes::Nodes;
+
 /// Within this time a connection stands, or the attempt has failed.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// Within this time a command that does not block is answered, or it has failed.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// How often one command is asked again because the connection was closed, or the keys lie on another node.
+const ASKED_AGAIN: u32 = 2;
+
 /// One shared connection for commands that answer at once.
 pub(crate) struct Link {
-    client: Client,
+    nodes: Nodes,
     state: Mutex<State>,
+}
+
+/// A connection that is in use.
+#[derive(Clone)]
+struct Open {
+    connection: MultiplexedConnection,
+    /// Which of the link's connections this is: an error of an old one must not drop its successor.
+    number: u64,
+    /// The number of the node that it leads to.
+    node: u64,
 }
 
 #[derive(Default)]
 struct State {
-    connection: Option<MultiplexedConnection>,
-    /// Counts the connections, so that an error of an old one does not drop its successor.
+    open: Option<Open>,
+    /// Counts the connections.
     number: u64,
     /// When the last attempt to connect failed, and how.
     failure: Option<(Instant, RedisError)>,
 }
 
 impl Link {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, state: Mutex::default() }
+    pub(crate) fn new(nodes: Nodes) -> Self {
+        Self { nodes, state: Mutex::default() }
     }
 
     /// Asks on the shared connection. When that turns out to have been closed (Redis was restarted since it was last
-    /// used), asks once more on a new one, so `ask` must be harmless to do twice.
+    /// used), or to lead to a node that does not keep the keys, asks again on a new one, so `ask` must be harmless to do
+    /// twice.
     pub(crate) async fn run<T, F, Answer>(&self, ask: F) -> RedisResult<T>
     where
         F: Fn(MultiplexedConnection) -> Answer,
         Answer: Future<Output = RedisResult<T>>,
     {
-        match self.run_once(&ask).await {
-            Err(error) if is_closed(&error) => self.run_once(&ask).await,
-            answer => answer,
+        let mut again = 0;
+        loop {
+            let open = self.connection().await?;
+            let answer = ask(open.connection).await;
+            let Err(error) = &answer else { return answer };
+            let moved = self.nodes.learn(error, open.node);
+            if moved || is_broken(error) {
+                self.drop_connection(open.number).await;
+            }
+            if !moved && is_broken(error) {
+                self.nodes.lost(open.node);
+            }
+            again += 1;
+            if again > ASKED_AGAIN || !(moved || is_closed(error)) {
+                return answer;
+            }
         }
     }
 
-    async fn run_once<T, F, Answer>(&self, ask: &F) -> RedisResult<T>
-    where
-        F: Fn(MultiplexedConnection) -> Answer,
-        Answer: Future<Output = RedisResult<T>>,
-    {
-        let (connection, number) = self.connection().await?;
-        let answer = ask(connection).await;
-        if answer.as_ref().is_err_and(is_broken) {
-            self.drop_connection(number).await;
-        }
-        answer
-    }
-
-    async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
+    async fn connection(&self) -> RedisResult<Open> {
         let asked_at = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(connection) = &state.connection {
-            return Ok((connection.clone(), state.number));
+        let (client, node) = self.nodes.current();
+        // Whoever else uses these nodes may have learned that the keys lie elsewhere.
+        if let Some(open) = state.open.as_ref().filter(|open| open.node == node) {
+            return Ok(open.clone());
         }
         if let Some((failed_at, failure)) = &state.failure
             && *failed_at >= asked_at
         {
             return Err(failure.clone());
         }
-        match connect(&self.client).await {
+        match connect(&client).await {
             Ok(connection) => {
                 state.number += 1;
                 state.failure = None;
-                state.connection = Some(connection.clone());
-                Ok((connection, state.number))
+                let open = Open { connection, number: state.number, node };
+                state.open = Some(open.clone());
+                Ok(open)
             }
             Err(failure) => {
+                self.nodes.lost(node);
                 state.failure = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
@@ -99,45 +119,68 @@ impl Link {
 
     async fn drop_connection(&self, number: u64) {
         let mut state = self.state.lock().await;
-        if state.number == number {
-            state.connection = None;
+        if state.open.as_ref().is_some_and(|open| open.number == number) {
+            state.open = None;
         }
     }
 }
 
 /// Connections for blocking reads, each lent to one read at a time.
 pub(crate) struct Readers {
-    client: Client,
-    idle: StdMutex<Vec<MultiplexedConnection>>,
+    nodes: Nodes,
+    /// Each with the number of its node.
+    idle: StdMutex<Vec<(MultiplexedConnection, u64)>>,
 }
 
 impl Readers {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, idle: StdMutex::default() }
+    pub(crate) fn new(nodes: Nodes) -> Self {
+        Self { nodes, idle: StdMutex::default() }
     }
 
-    /// Asks on a connection of its own, for an answer that may take `wait`.
+    /// Asks on a connection of its own, for an answer that may take `wait`. Where the keys lie on another node, that one is
+    /// asked.
     pub(crate) async fn run<T, F, Answer>(&self, wait: Duration, ask: F) -> RedisResult<T>
     where
-        F: FnOnce(MultiplexedConnection) -> Answer,
+        F: Fn(MultiplexedConnection) -> Answer,
         Answer: Future<Output = RedisResult<T>>,
     {
-        let idle = self.idle().pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => connect(&self.client).await?,
-        };
-        connection.set_response_timeout(wait + ANSWER_WITHIN);
-        let answer = ask(connection.clone()).await;
-        match &answer {
-            // The others are as old: whoever comes next is better off with a new one.
-            Err(error) if is_broken(error) => self.idle().clear(),
-            _ => self.idle().push(connection),
+        let mut again = 0;
+        loop {
+            let (mut connection, node) = self.connection().await?;
+            connection.set_response_timeout(wait + ANSWER_WITHIN);
+            let answer = ask(connection.clone()).await;
+            let moved = answer.as_ref().is_err_and(|error| self.nodes.learn(error, node));
+            match &answer {
+                Err(error) if !moved && is_broken(error) => {
+                    // The others are as old: whoever comes next is better off with a new one.
+                    self.idle().clear();
+                    self.nodes.lost(node);
+                }
+                _ if moved => self.idle().clear(),
+                _ => self.idle().push((connection, node)),
+            }
+            again += 1;
+            if !moved || again > ASKED_AGAIN {
+                return answer;
+            }
         }
-        answer
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<MultiplexedConnection>> {
+    async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
+        let (client, node) = self.nodes.current();
+        let idle = {
+            let mut idle = self.idle();
+            idle.retain(|(_, of)| *of == node);
+            idle.pop()
+        };
+        if let Some(idle) = idle {
+            return Ok(idle);
+        }
+        let connected = connect(&client).await;
+        connected.map(|connection| (connection, node)).inspect_err(|_| self.nodes.lost(node))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(MultiplexedConnection, u64)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

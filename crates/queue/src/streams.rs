@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::{
-    Client, Cmd, Pipeline, RedisError, Script, Value, cmd, pipe,
+    Cmd, Pipeline, RedisError, Script, Value, cmd, pipe,
     streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
 use tracing::{info, warn};
@@ -33,10 +33,11 @@ use uuid::Uuid;
 use crate::{
     DeadLetter, Delivery, Depth, DispatchQueue, Hint, LONGEST_WAIT, QueueError,
     link::{Link, Readers, is_closed},
+    nodes::Nodes,
     shortened,
 };
 
-const GROUP: &str = "workers";
+pub(crate) const GROUP: &str = "workers";
 /// Consumers that hold nothing and have not asked for this long are forgotten: each restart brings new names.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 /// The most entries in one round trip, so that each is answered well within the time an answer may take.
@@ -104,14 +105,14 @@ return 1
 pub struct RedisQueue {
     link: Link,
     readers: Readers,
-    keys: Keys,
+    pub(crate) keys: Keys,
     scripts: Scripts,
     forget_after: Duration,
 }
 
-struct Keys {
-    stream: String,
-    dead: String,
+pub(crate) struct Keys {
+    pub(crate) stream: String,
+    pub(crate) dead: String,
     dead_of: String,
 }
 
@@ -122,8 +123,8 @@ struct Scripts {
 }
 
 impl RedisQueue {
-    /// A queue at `url` (`redis://[user:password@]host[:port][/database]`) under `prefix`. Queues with different
-    /// prefixes know nothing of each other. Does not connect.
+    /// A queue at `url` (`redis://[user:password@]host[:port][/database]`) under `prefix`; in a Redis Cluster, several of
+    /// its nodes with commas between. Queues with different prefixes know nothing of each other. Does not connect.
     ///
     /// # Errors
     /// [`QueueError::Settings`] when the address is none, or the prefix is empty or has a brace in it.
@@ -131,12 +132,10 @@ impl RedisQueue {
         if prefix.is_empty() || prefix.contains(['{', '}']) {
             return Err(QueueError::Settings("a prefix is one letter or more, without braces".to_owned()));
         }
-        // The error's category alone: its detail may repeat the address and with that a password.
-        let client = Client::open(url)
-            .map_err(|error| QueueError::Settings(format!("no Redis address ({})", error.category())))?;
+        let nodes = Nodes::at(url)?;
         Ok(Self {
-            link: Link::new(client.clone()),
-            readers: Readers::new(client),
+            link: Link::new(nodes.clone()),
+            readers: Readers::new(nodes),
             keys: Keys::under(prefix),
             scripts: Scripts::load(),
             forget_after: FORGET_AFTER,
@@ -151,7 +150,7 @@ impl RedisQueue {
         self
     }
 
-    async fn command<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
     }
 
@@ -402,12 +401,12 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// Whether the stream or its group is gone: Redis was emptied, or somebody deleted the key or the group. `UNBLOCKED` is
 /// what a blocked read hears at that moment from Redis 7.0, and `NOGROUP` from later ones.
-fn is_group_lost(error: &RedisError) -> bool {
+pub(crate) fn is_group_lost(error: &RedisError) -> bool {
     has_code(error, &["NOGROUP", "UNBLOCKED"])
 }
 
 /// Whether Redis answered with one of these codes, to the command or to one within a pipeline.
-fn has_code(error: &RedisError, codes: &[&str]) -> bool {
+pub(crate) fn has_code(error: &RedisError, codes: &[&str]) -> bool {
     let answers = error.clone().into_server_errors();
     answers.is_some_and(|answers| answers.iter().any(|(_, answer)| codes.contains(&answer.code())))
 }

@@ -126,12 +126,12 @@ impl<'a> Desk<'a> {
         now: DateTime<Utc>,
     ) -> Option<Offer> {
         match policy {
-            Policy::Ours => self.ask_ours(demand, told, now),
+            Policy::Ours => self.ask_ours(order, demand, told, now),
             _ => self.ask_simply(policy, order, demand, told),
         }
     }
 
-    fn ask_ours(&self, demand: &Demand, told: &[usize], now: DateTime<Utc>) -> Option<Offer> {
+    fn ask_ours(&self, order: usize, demand: &Demand, told: &[usize], now: DateTime<Utc>) -> Option<Offer> {
         let category = &self.model.county.categories[demand.category];
         let question = Question {
             area: demand.area,
@@ -141,6 +141,7 @@ impl<'a> Desk<'a> {
             kind: category.kind,
             urgency: category.urgency,
             mode: category.assign,
+            order: Some(id(order)),
             requester: Uuid::max(),
             at: now,
             accept_within_seconds: self.model.limits(demand.category).accept,

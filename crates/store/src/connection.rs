@@ -354,6 +354,23 @@ where
     }
 }
 
+/// Which database it is, in its own words.
+///
+/// # Errors
+/// When the database is out of reach.
+pub async fn version(store: &Store) -> Result<String, StoreError> {
+    #[derive(sea_orm::FromQueryResult)]
+    struct Version {
+        version: String,
+    }
+    let text = match store.is_postgres() {
+        true => "SELECT 'PostgreSQL ' || current_setting('server_version') AS version",
+        false => "SELECT 'SQLite ' || sqlite_version() AS version",
+    };
+    let version: Option<Version> = crate::sql::one(store.pool(), text, Vec::new()).await?;
+    Ok(version.map(|row| row.version).unwrap_or_default())
+}
+
 /// The database's clock; `None` on SQLite, which has none of its own. Fails when the database does not answer.
 ///
 /// # Errors

@@ -95,6 +95,25 @@ pub async fn lease(
     .await
 }
 
+/// Gives leases back before they end, so that what could not be done now is done as soon as it can be.
+///
+/// # Errors
+/// When the database fails; the leases end by themselves then.
+pub async fn give_back(store: &Store, orders: &[Uuid]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "UPDATE due SET leased_until = NULL WHERE leased_until IS NOT NULL AND order_id IN ({})",
+        sql::list(1, orders.len())
+    );
+    let values: Vec<Value> = orders.iter().map(|order| Value::from(*order)).collect();
+    crate::transact(store, move |conn| {
+        Box::pin(async move { sql::run(conn, &text, values).await.map(|_| ()) })
+    })
+    .await
+}
+
 /// When the next row is due, if any.
 ///
 /// # Errors
@@ -113,22 +132,158 @@ pub async fn next_wake(conn: &impl ConnectionTrait) -> Result<Option<DateTime<Ut
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fail(store: &Store, order: Uuid, reason: &str, at_most: i32) -> Result<bool, StoreError> {
+pub async fn fail(
+    store: &Store,
+    order: Uuid,
+    reason: &str,
+    at_most: i32,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     #[derive(FromQueryResult)]
     struct Mark {
         dead: Option<String>,
     }
-    let values = vec![order.into(), at_most.into(), reason.to_owned().into()];
+    let values = vec![order.into(), at_most.into(), reason.to_owned().into(), now.into()];
     let mark: Option<Mark> = crate::transact(store, move |conn| {
         Box::pin(async move {
             let text = "UPDATE due SET failures = failures + 1, \
-                        dead = CASE WHEN failures + 1 >= $2 THEN $3 ELSE dead END \
+                        dead = CASE WHEN failures + 1 >= $2 THEN $3 ELSE dead END, \
+                        dead_at = CASE WHEN failures + 1 >= $2 THEN $4 ELSE dead_at END \
                         WHERE order_id = $1 RETURNING dead";
             sql::one(conn, text, values).await
         })
     })
     .await?;
     Ok(mark.is_some_and(|mark| mark.dead.is_some()))
+}
+
+/// An order that was set aside because handling it failed again and again. Told without reading the order, which may be
+/// what cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct DeadRow {
+    /// The order.
+    pub order_id: Uuid,
+    /// Its number.
+    pub number: i64,
+    /// Where it is.
+    pub area_code: String,
+    /// What was due.
+    pub kind: String,
+    /// The epoch it belongs to.
+    pub epoch: i64,
+    /// How often it failed.
+    pub failures: i32,
+    /// The last failure, in words.
+    pub reason: String,
+    /// When it was set aside.
+    pub dead_at: Option<DateTime<Utc>>,
+}
+
+/// Orders of these areas that were set aside, oldest first, after `after`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn dead(
+    conn: &impl ConnectionTrait,
+    areas: &[AreaCode],
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<DeadRow>, StoreError> {
+    let mut values: Vec<Value> = Vec::new();
+    let Some(any) = any_of("d.area_code", areas, &mut values) else { return Ok(Vec::new()) };
+    let mut text = format!(
+        "SELECT d.order_id, o.number, d.area_code, d.kind, d.epoch, d.failures, d.dead AS reason, d.dead_at \
+         FROM due d JOIN orders o ON o.id = d.order_id WHERE d.dead IS NOT NULL AND ({any})"
+    );
+    if let Some(after) = after {
+        values.push(after.into());
+        text.push_str(&format!(" AND d.order_id > ${}", values.len()));
+    }
+    text.push_str(&format!(" ORDER BY d.order_id LIMIT {limit}"));
+    sql::all(conn, &text, values).await
+}
+
+/// Gives an order that was set aside back to the sweep, at once and with a clean slate. Answers its epoch; none when it
+/// is not among those of these areas.
+///
+/// # Errors
+/// When the database fails.
+pub async fn revive(
+    conn: &impl ConnectionTrait,
+    areas: &[AreaCode],
+    order: Uuid,
+) -> Result<Option<i64>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Revived {
+        epoch: i64,
+    }
+    let mut values: Vec<Value> = vec![order.into()];
+    let Some(any) = any_of("area_code", areas, &mut values) else { return Ok(None) };
+    let text = format!(
+        "UPDATE due SET dead = NULL, dead_at = NULL, failures = 0, leased_until = NULL \
+         WHERE order_id = $1 AND dead IS NOT NULL AND ({any}) RETURNING epoch"
+    );
+    Ok(sql::one::<Revived>(conn, &text, values).await?.map(|row| row.epoch))
+}
+
+/// Which of these orders are set aside.
+///
+/// # Errors
+/// When the database fails.
+pub async fn dead_among(conn: &impl ConnectionTrait, orders: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Dead {
+        order_id: Uuid,
+    }
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = sql::list(1, orders.len());
+    let text = format!("SELECT order_id FROM due WHERE dead IS NOT NULL AND order_id IN ({list})");
+    let values = orders.iter().map(|order| Value::from(*order)).collect();
+    Ok(sql::all::<Dead>(conn, &text, values).await?.into_iter().map(|row| row.order_id).collect())
+}
+
+/// How things stand with what waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Standing {
+    /// Orders that wait for a team to be sought.
+    pub waiting: i64,
+    /// Since when the queue should have dispatched the one that waits longest; it is given a moment's grace first.
+    pub oldest: Option<DateTime<Utc>>,
+    /// Rows that are overdue, whatever is due, besides those that were set aside.
+    pub overdue: i64,
+    /// Since when the one that is overdue longest is so.
+    pub overdue_since: Option<DateTime<Utc>>,
+    /// Orders that were set aside.
+    pub dead: i64,
+}
+
+/// How things stand with what waits in a county at this moment.
+///
+/// # Errors
+/// When the database fails.
+pub async fn standing(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    now: DateTime<Utc>,
+) -> Result<Standing, StoreError> {
+    // Each part reads a range of an index; `count(*)` over all rows would read everything that can still change.
+    let live = "FROM due WHERE county = $1 AND dead IS NULL AND wake_at IS NOT NULL";
+    let text = format!(
+        "SELECT (SELECT count(*) {live} AND kind = 'dispatch') AS waiting, \
+         (SELECT min(wake_at) {live} AND kind = 'dispatch') AS oldest, \
+         (SELECT count(*) {live} AND wake_at <= $2) AS overdue, \
+         (SELECT min(wake_at) {live} AND wake_at <= $2) AS overdue_since, \
+         (SELECT count(*) FROM due WHERE county = $1 AND dead IS NOT NULL) AS dead"
+    );
+    let row = sql::one(conn, &text, vec![county.to_string().into(), now.into()]).await?;
+    Ok(row.unwrap_or_default())
+}
+
+fn any_of(column: &str, areas: &[AreaCode], values: &mut Vec<Value>) -> Option<String> {
+    let any: Vec<String> = areas.iter().map(|area| area_condition(column, *area, values)).collect();
+    (!any.is_empty()).then(|| any.join(" OR "))
 }
 
 /// A row of the board.
@@ -150,15 +305,8 @@ pub async fn board(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<BoardRow>, StoreError> {
-    if areas.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut values: Vec<Value> = Vec::new();
-    let any = areas
-        .iter()
-        .map(|area| area_condition("area_code", *area, &mut values))
-        .collect::<Vec<_>>()
-        .join(" OR ");
+    let Some(any) = any_of("area_code", areas, &mut values) else { return Ok(Vec::new()) };
     let mut text = format!("SELECT order_id, dead FROM due WHERE ({any}) AND kind <> 'close'");
     if let Some(after) = after {
         values.push(after.into());

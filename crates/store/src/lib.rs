@@ -16,6 +16,7 @@ pub mod consents;
 pub mod directory;
 pub mod due;
 pub mod duty;
+pub mod heartbeat;
 pub mod idempotency;
 pub mod inbox;
 pub mod joining;
@@ -80,6 +81,18 @@ impl StoreError {
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, StoreError::Database(error)
             if matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_))))
+    }
+
+    /// The fault lies in what was to be written or read, not in the state of the database: tried again, it fails again.
+    /// A lost connection, a lock, a full disk, a conflict with somebody else are none of it.
+    pub fn lies_in_the_data(&self) -> bool {
+        match self {
+            StoreError::Database(error) => sql::is_refused_for_its_data(error),
+            StoreError::Conflict | StoreError::Full | StoreError::Twin | StoreError::Answered => false,
+            StoreError::Stock | StoreError::Overdrawn | StoreError::Overflow | StoreError::Unreadable(_) => {
+                true
+            }
+        }
     }
 }
 

@@ -21,6 +21,37 @@ pub async fn pending(store: &Store) -> Result<usize, StoreError> {
     Ok(Migrator::get_pending_migrations(store.beginning()).await?.len())
 }
 
+/// How a schema compares with what this program knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Steps that this program knows.
+    pub known: usize,
+    /// Steps that are still to be done.
+    pub pending: Vec<String>,
+    /// Steps that were done and that this program does not know: a newer one did them.
+    pub foreign: Vec<String>,
+}
+
+/// Compares without writing anything: unlike [`pending`], it does not make the list of steps where there is none.
+///
+/// # Errors
+/// When the database cannot be asked, or has no schema at all.
+pub async fn compare(store: &Store) -> Result<Comparison, StoreError> {
+    #[derive(sea_orm::FromQueryResult)]
+    struct Done {
+        version: String,
+    }
+    let text = "SELECT version FROM seaql_migrations ORDER BY version";
+    let done: Vec<Done> = crate::sql::all(store.pool(), text, Vec::new()).await?;
+    let done: Vec<String> = done.into_iter().map(|row| row.version).collect();
+    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    Ok(Comparison {
+        known: known.len(),
+        foreign: done.iter().filter(|name| !known.contains(name)).cloned().collect(),
+        pending: known.into_iter().filter(|name| !done.contains(name)).collect(),
+    })
+}
+
 /// The list of steps.
 #[derive(Debug)]
 pub struct Migrator;
@@ -54,6 +85,10 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step {
+                name: "m0047_dead_letters",
+                text: include_str!("../schema/0047_dead_letters.sql"),
+            }),
         ]
     }
 }

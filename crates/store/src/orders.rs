@@ -174,6 +174,35 @@ pub async fn find_all(
     sql::all::<Row>(conn, &text, values).await?.into_iter().map(StoredOrder::try_from).collect()
 }
 
+/// As [`find_all`], without those that cannot be read: for lists, in which one bad row must not hide the others. What is
+/// left out is logged, and ends as a dead letter when something is due of it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_readable(
+    conn: &impl ConnectionTrait,
+    scope: &Scope,
+    ids: &[Uuid],
+) -> Result<Vec<StoredOrder>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    let list = sql::list(1, ids.len());
+    let condition = scope.condition(&mut values);
+    let text = format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({list}) AND {condition}");
+    Ok(readable(sql::all(conn, &text, values).await?))
+}
+
+fn readable(rows: Vec<Row>) -> Vec<StoredOrder> {
+    let read = |row: Row| {
+        let number = row.number;
+        let stored = StoredOrder::try_from(row);
+        stored.inspect_err(|error| tracing::error!(number, %error, "an order cannot be read")).ok()
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
 /// An order with its events and its requester's wrapped data key: one round trip.
 #[derive(Clone, Debug)]
 pub struct WholeOrder {
@@ -321,10 +350,10 @@ pub struct Filter {
     pub area: Option<AreaCode>,
 }
 
-/// A page of orders, newest first: at most `limit` with an id below `before`.
+/// A page of orders, newest first: at most `limit` with an id below `before`. An order that cannot be read is left out.
 ///
 /// # Errors
-/// When the database fails or a row cannot be read.
+/// When the database fails.
 pub async fn list(
     conn: &impl ConnectionTrait,
     scope: &Scope,
@@ -350,7 +379,7 @@ pub async fn list(
         .join(" UNION ");
     let text =
         format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({union}) ORDER BY o.id DESC LIMIT {limit}");
-    sql::all::<Row>(conn, &text, values).await?.into_iter().map(StoredOrder::try_from).collect()
+    Ok(readable(sql::all(conn, &text, values).await?))
 }
 
 fn narrow(filter: &Filter, before: Option<Uuid>, values: &mut Vec<Value>) -> String {

@@ -73,6 +73,12 @@ impl Rows {
         self.values.extend(row);
     }
 
+    /// Adds the rows of another, which are as long.
+    pub(crate) fn append(&mut self, other: Rows) {
+        assert_eq!(other.columns, self.columns, "rows of the same length");
+        self.values.extend(other.values);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -207,6 +213,23 @@ pub(crate) fn was_not_so(error: &StoreError) -> bool {
     };
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.as_deref() == Some("XF001")
+}
+
+/// Whether a statement was refused for what it says: bad data, a broken rule, a trigger's veto.
+pub(crate) fn is_refused_for_its_data(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return matches!(error, DbErr::Type(_) | DbErr::Json(_));
+    };
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else {
+        return matches!(**error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+    };
+    // SQLite says numbers, whose lowest byte is the kind: too big, constraint, mismatch.
+    // PostgreSQL says five letters, of which two are the kind: data exception, integrity, raised by a function or ours.
+    match code.parse::<u32>() {
+        Ok(number) if code.len() != 5 => matches!(number & 0xff, 18..=20),
+        _ => ["22", "23", "P0", "XF"].iter().any(|kind| code.starts_with(kind)),
+    }
 }
 
 /// As [`placeholders`], counting on from `first` and with a type at each: rows of a `SELECT` have none of their own.

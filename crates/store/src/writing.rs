@@ -53,17 +53,46 @@ pub async fn write_all(store: &Store, changes: Vec<Change>) -> Result<Vec<bool>,
         Box::pin(async move {
             let mut written = Vec::with_capacity(changes.len());
             for change in &changes {
-                match update_one_by_one(conn, change).await {
+                let (text, values) = guard(change)?;
+                match sql::change_one(conn, &text, values).await {
                     Ok(()) => written.push(true),
-                    // The guard goes first, and found nothing: nothing was written.
                     Err(StoreError::Conflict) => written.push(false),
                     Err(error) => return Err(error),
                 }
             }
+            let moved = changes.iter().zip(&written).filter(|(_, done)| **done).map(|(change, _)| change);
+            write_parts_together(conn, &moved.collect::<Vec<_>>()).await?;
             Ok(written)
         })
     })
     .await
+}
+
+/// What belongs to plain changes whose guards have found their orders, a statement a table: for SQLite, where a statement
+/// costs more than a row.
+async fn write_parts_together(conn: &impl ConnectionTrait, moved: &[&Change]) -> Result<(), StoreError> {
+    let (mut follow, mut answers) = (Rows::new(9), Rows::new(5));
+    for change in moved {
+        if let Some(row) = due::row(&change.after.order) {
+            follow.push(row);
+        }
+        // Somebody may come twice: one row after the other adds to his history.
+        answers.append(duty::answers(change.after.order.county(), &change.answered));
+    }
+    let parts = [
+        events(moved.iter().copied())?,
+        Part { rows: follow, into: due::INTO, tail: due::FOLLOW },
+        decisions(moved.iter().copied()),
+        notifications(moved.iter().copied()),
+        Part { rows: answers, into: duty::ANSWERS, tail: duty::ADD_ANSWERS },
+    ];
+    for part in parts {
+        part.rows.insert(conn, part.into, part.tail).await?;
+    }
+    for over in moved.iter().filter(|change| due::Next::of(&change.after.order).is_none()) {
+        sql::run(conn, due::END, vec![over.after.order.id.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Writes a command's change inside a transaction: the answer under its key, the guarded update, events, timer,
@@ -194,7 +223,7 @@ fn parts(change: &Change) -> Result<Vec<Part>, StoreError> {
     let mut parts = vec![
         events([change])?,
         Part { rows: follow, into: due::INTO, tail: due::FOLLOW },
-        decision(change),
+        decisions([change]),
         engagement(change),
         notifications([change]),
         whistles::rows(change),
@@ -228,10 +257,10 @@ pub(crate) fn events<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Resul
     Ok(Part { rows, into: "order_event (order_id, seq, county, at, record)", tail: "" })
 }
 
-fn decision(change: &Change) -> Part {
-    let order = &change.after.order;
+fn decisions<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Part {
     let mut rows = Rows::new(10);
-    if let Some(decision) = &change.decision {
+    for change in changes {
+        let (order, Some(decision)) = (&change.after.order, &change.decision) else { continue };
         rows.push([
             order.id.into(),
             order.version.into(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
@@ -51,6 +51,7 @@ pub(crate) struct Configuration {
     pub(crate) county: CountyConfiguration,
     pub(crate) audit: AuditConfiguration,
     pub(crate) score: ScoreConfiguration,
+    pub(crate) metrics: MetricsConfiguration,
     /// How often somebody may do what.
     pub(crate) limits: Limits,
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
@@ -84,7 +85,9 @@ pub(crate) struct RedisConfiguration {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WeChatConfiguration {
+    #[serde(deserialize_with = "text")]
     pub(crate) appid: String,
+    #[serde(deserialize_with = "text")]
     pub(crate) secret: String,
     /// Another address than WeChat's own.
     pub(crate) base_url: Option<String>,
@@ -100,6 +103,7 @@ impl std::fmt::Debug for WeChatConfiguration {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CountyConfiguration {
     /// Six digits.
+    #[serde(deserialize_with = "text")]
     pub(crate) code: String,
 }
 
@@ -112,9 +116,30 @@ pub(crate) struct AuditConfiguration {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(crate) struct MetricsConfiguration {
+    /// The address on which a worker tells its metrics; none by default. `serve` tells its own where it serves.
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct ScoreConfiguration {
     /// The directory of the county's own rules; without it the sample's hold.
     pub(crate) rules: Option<PathBuf>,
+}
+
+/// A text, also where it looks like a number: a value in the environment has no quotes.
+fn text<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum TextOrNumber {
+        Text(String),
+        Number(u64),
+    }
+    Ok(match TextOrNumber::deserialize(value)? {
+        TextOrNumber::Text(text) => text,
+        TextOrNumber::Number(number) => number.to_string(),
+    })
 }
 
 impl Default for Configuration {
@@ -131,6 +156,7 @@ impl Default for Configuration {
             county: CountyConfiguration::default(),
             audit: AuditConfiguration::default(),
             score: ScoreConfiguration::default(),
+            metrics: MetricsConfiguration::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             cors: CorsConfiguration::default(),

@@ -37,6 +37,18 @@ pub(crate) fn roots(directory: &Path) -> PathBuf {
     directory.join("score-roots.jsonl")
 }
 
+/// The configuration of a demo that was filled in, for the commands that look at it from outside.
+pub(crate) fn configuration_of(directory: &Path) -> Result<Configuration, StartError> {
+    let mut configuration = Configuration::read()?;
+    configuration.sandbox = true;
+    configuration.database.url = database_url(directory)?.replace("mode=rwc", "mode=rw");
+    configuration.audit.roots.get_or_insert_with(|| roots(directory));
+    if configuration.keys.data.is_empty() {
+        configuration.keys = read_keys(directory).unwrap_or_default();
+    }
+    Ok(configuration)
+}
+
 /// Fills in what is missing, writes `demo-accounts.json`, and serves.
 pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Result<(), StartError> {
     fs::create_dir_all(directory).map_err(|error| StartError::file(directory, &error))?;
@@ -75,17 +87,10 @@ fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> 
     if !configured.data.is_empty() {
         return Ok(configured);
     }
-    let path = directory.join("env");
-    if let Ok(text) = fs::read_to_string(&path) {
-        let lines: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-        let of = |name: &str| lines.get(name).copied().unwrap_or_default().to_owned();
-        return Ok(KeyTexts {
-            data: of("XINGFUMA_KEYS__DATA"),
-            token: of("XINGFUMA_KEYS__TOKEN"),
-            index: of("XINGFUMA_KEYS__INDEX"),
-            data_old: of("XINGFUMA_KEYS__DATA_OLD"),
-        });
+    if let Some(kept) = read_keys(directory) {
+        return Ok(kept);
     }
+    let path = keys_file(directory);
     let keys = KeyTexts::generate(&Ids::from_system());
     let text = format!(
         "XINGFUMA_KEYS__DATA={}\nXINGFUMA_KEYS__TOKEN={}\nXINGFUMA_KEYS__INDEX={}\n",
@@ -93,6 +98,23 @@ fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> 
     );
     write_secret(&path, &text)?;
     Ok(keys)
+}
+
+fn keys_file(directory: &Path) -> PathBuf {
+    directory.join("env")
+}
+
+/// The keys that are kept there.
+fn read_keys(directory: &Path) -> Option<KeyTexts> {
+    let text = fs::read_to_string(keys_file(directory)).ok()?;
+    let lines: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
+    let of = |name: &str| lines.get(name).copied().unwrap_or_default().to_owned();
+    Some(KeyTexts {
+        data: of("XINGFUMA_KEYS__DATA"),
+        token: of("XINGFUMA_KEYS__TOKEN"),
+        index: of("XINGFUMA_KEYS__INDEX"),
+        data_old: of("XINGFUMA_KEYS__DATA_OLD"),
+    })
 }
 
 fn write_secret(path: &PathBuf, text: &str) -> Result<(), StartError> {

@@ -2,7 +2,9 @@
 
 mod audit;
 mod configuration;
+mod dead_letters;
 mod demo;
+mod doctor;
 mod rotate;
 mod rules;
 mod running;
@@ -82,6 +84,16 @@ enum Command {
         #[command(subcommand)]
         command: score::ScoreCommand,
     },
+    /// Say what is wrong with the machines, and what to do about it; ends with 1 when something is.
+    Doctor {
+        #[command(flatten)]
+        patient: doctor::Patient,
+    },
+    /// Orders that were set aside because handling them failed again and again: look at them, give them back.
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::DeadLettersCommand,
+    },
     /// Check the books.
     Audit {
         #[command(subcommand)]
@@ -147,6 +159,8 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,
         Command::Score { command } => score::run(command).await,
+        Command::Doctor { patient } => doctor::run(&patient).await,
+        Command::DeadLetters { command } => dead_letters::run(command).await,
         Command::Keys { command: Some(KeysCommand::Rotate { data_dir }) } => rotate::run(data_dir).await,
         Command::Keys { command: None } | Command::Openapi { .. } | Command::Simulate { .. } => Ok(()),
     }

@@ -9,6 +9,7 @@ use xingfuma_api::{State, Tokens};
 use xingfuma_app::clock::{Clock, Ids};
 use xingfuma_app::keys::Keys;
 use xingfuma_app::{App, Foundation, Settings};
+use xingfuma_domain::area::AreaCode;
 use xingfuma_queue::fanout::{Fanout, MemoryFanout, RedisFanout};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
@@ -71,7 +72,7 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let county = configuration.county()?;
     let (clock, ids) = (Clock::system(), Ids::from_system());
     let life = clock.now().timestamp_millis().unsigned_abs();
-    let (queue, limiter, fanout) = queue(configuration.redis.url.as_deref(), &format!("xfm-{county}"), life)
+    let (queue, limiter, fanout) = queue(configuration.redis.url.as_deref(), &prefix(county), life)
         .map_err(|error| StartError::Other(error.to_string()))?;
     let sandbox = if configuration.sandbox { Some(demo::sandbox().await?) } else { None };
     let wechat = wechat(configuration, sandbox.as_ref())?;
@@ -84,6 +85,11 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
     Ok(Running { app, sandbox, stop, tasks: Vec::new() })
+}
+
+/// Under what a county's keys lie in Redis.
+pub(crate) fn prefix(county: AreaCode) -> String {
+    format!("xfm-{county}")
 }
 
 /// The queue, the limits and the words of all processes together, or of this one alone.
@@ -136,16 +142,39 @@ impl Running {
     pub(crate) async fn serve(&self, configuration: &Configuration) -> Result<(), StartError> {
         let listen = configuration.listen.as_str();
         let pages = xingfuma_web::pages(self.app.clone(), xingfuma_api::address);
-        let state = State {
-            tokens: Tokens::new(self.app.keys.token()),
-            app: self.app.clone(),
-            trusted_proxies: configuration.trusted_proxies.clone().into(),
-            origins: configuration.origins()?.into(),
-        };
+        let state = self.state(configuration)?;
         let server = xingfuma_api::serve(state, listen, configuration.threads, pages)
             .map_err(|error| StartError::Other(format!("{listen}: {error}")))?;
         tracing::info!(listen, "serving");
         server.await.map_err(|error| StartError::Other(error.to_string()))
+    }
+
+    fn state(&self, configuration: &Configuration) -> Result<State, StartError> {
+        Ok(State {
+            tokens: Tokens::new(self.app.keys.token()),
+            app: self.app.clone(),
+            trusted_proxies: configuration.trusted_proxies.clone().into(),
+            origins: configuration.origins()?.into(),
+        })
+    }
+
+    /// Tells metrics where a worker is to, besides its work.
+    fn tell_metrics(&mut self, configuration: &Configuration) -> Result<(), StartError> {
+        let Some(listen) = configuration.metrics.listen.as_deref() else { return Ok(()) };
+        let server = xingfuma_api::serve_machine_room(self.state(configuration)?, listen)
+            .map_err(|error| StartError::Other(format!("XINGFUMA_METRICS__LISTEN {listen}: {error}")))?;
+        let (handle, mut stop) = (server.handle(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::warn!(%error, "metrics are not told any more");
+            }
+        }));
+        self.tasks.push(tokio::spawn(async move {
+            // An error is the end of everything, and means the same.
+            let _ = stop.changed().await;
+            handle.stop(true).await;
+        }));
+        Ok(())
     }
 
     /// Lets tasks finish what is in hand, then closes.
@@ -184,6 +213,7 @@ pub(crate) async fn work(configuration: Configuration) -> Result<(), StartError>
     let mut running = start(&configuration).await?;
     running.keep_house();
     running.work();
+    running.tell_metrics(&configuration)?;
     tracing::info!("working");
     stopped().await?;
     running.end().await;

@@ -57,7 +57,7 @@ impl Server {
         self.child.try_wait().expect("a child of ours").is_none()
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         send(self.process_id(), signal);
     }
 

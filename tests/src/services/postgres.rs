@@ -33,6 +33,8 @@ pub struct Postgres {
     server: Option<Server>,
     port: u16,
     owner: Option<User>,
+    /// Of its environment.
+    settings: Vec<(String, String)>,
     home: Home,
 }
 
@@ -43,7 +45,17 @@ impl Postgres {
     /// When PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let mut postgres = Self { server: None, port: 0, owner: owner(), home: Home::new("postgres") };
+        Self::start_with(&[])
+    }
+
+    /// As [`Postgres::start`], with these settings in its environment.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start_with(settings: &[(String, String)]) -> Self {
+        let (owner, settings, home) = (owner(), settings.to_vec(), Home::new("postgres"));
+        let mut postgres = Self { server: None, port: 0, owner, settings, home };
         postgres.make_cluster();
         for _ in 0..STARTS {
             postgres.port = free_port();
@@ -201,6 +213,7 @@ impl Postgres {
         for setting in ["listen_addresses=127.0.0.1", &sockets, "max_connections=200", "fsync=on"] {
             command.args(["-c", setting]);
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log again")).stderr(log);
         command
     }

@@ -26,6 +26,8 @@ pub struct Redis {
     server: Option<Server>,
     port: u16,
     append_only: bool,
+    /// Where it speaks with its like, if it is a node of a cluster.
+    bus_port: Option<u16>,
     home: Home,
 }
 
@@ -36,7 +38,7 @@ impl Redis {
     /// When Redis is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_anywhere(false)
+        Self::start_anywhere(false, false)
     }
 
     /// Starts one as in production: with an append-only file, and refusing writes rather than forgetting keys when its
@@ -46,7 +48,7 @@ impl Redis {
     /// When Redis is not installed or does not start.
     #[must_use]
     pub fn start_with_aof() -> Self {
-        Self::start_anywhere(true)
+        Self::start_anywhere(true, false)
     }
 
     /// The one Redis of this test process, started at the first call; keeps nothing on disk.
@@ -58,10 +60,25 @@ impl Redis {
         SHARED.get_or_init(Self::start)
     }
 
-    fn start_anywhere(append_only: bool) -> Self {
-        let mut redis = Self { server: None, port: 0, append_only, home: Home::new("redis") };
+    /// Starts one that is to become a node of a cluster.
+    pub(super) fn start_as_node() -> Self {
+        Self::start_anywhere(false, true)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn bus_port(&self) -> u16 {
+        self.bus_port.expect("a node of a cluster")
+    }
+
+    fn start_anywhere(append_only: bool, is_node: bool) -> Self {
+        let home = Home::new("redis");
+        let mut redis = Self { server: None, port: 0, append_only, bus_port: None, home };
         for _ in 0..STARTS {
             redis.port = free_port();
+            redis.bus_port = is_node.then(free_port);
             if redis.try_to_run() {
                 return redis;
             }
@@ -153,6 +170,12 @@ impl Redis {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", if self.append_only { "yes" } else { "no" }])
             .args(["--maxmemory-policy", "noeviction"])
+            .args(self.bus_port.iter().flat_map(|port| {
+                ["--cluster-enabled", "yes", "--cluster-port"]
+                    .map(str::to_owned)
+                    .into_iter()
+                    .chain([port.to_string()])
+            }))
             .arg("--dir")
             .arg(self.home.path())
             .stdin(Stdio::null())

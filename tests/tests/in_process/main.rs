@@ -9,6 +9,7 @@ mod post_checks;
 mod sequences;
 mod small_county;
 mod time_outs;
+mod timers;
 mod together;
 
 /// Makes a test of each function for each database; a function gets a [`small_county::SmallCounty`] of its own.

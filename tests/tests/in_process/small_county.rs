@@ -126,15 +126,21 @@ impl SmallCounty {
         assert!(filled.expect("it is filled in"), "a fresh database is empty");
         give_a_code_to_the_township(&store, &load(&keys), &county).await;
         let sandbox = sandbox(&county).await;
-        let app = start(store, &county, &keys, &sandbox, MONDAY.parse().expect("a moment"), 1).await;
+        let clock = Clock::manual(MONDAY.parse().expect("a moment"));
+        let app = start(store, &county, &keys, &sandbox, clock, 1).await;
         let people = log_in_all(&app, &county).await;
         Self { app, county, people, keys, sandbox, fresh }
     }
 
     /// Another process on the same database, whose clock shows the same.
     pub(crate) async fn another_app(&self) -> App {
-        let store = self.fresh.connect(4).await;
-        start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), 2).await
+        self.app_with(Clock::manual(self.app.clock.now())).await
+    }
+
+    /// Another process on the same database, with a clock of its own.
+    pub(crate) async fn app_with(&self, clock: Clock) -> App {
+        let store = self.fresh.connect(8).await;
+        start(store, &self.county, &self.keys, &self.sandbox, clock, 2).await
     }
 
     /// The stand-in of WeChat.
@@ -212,9 +218,9 @@ impl SmallCounty {
         orders::records(self.app.store.pool(), order).await.expect("readable events")
     }
 
-    /// Sweeps once and returns how many rows were looked at.
+    /// Sweeps through what is due and returns how many rows were looked at.
     pub(crate) async fn sweep(&self) -> usize {
-        self.app.sweep_once().await.expect("the database is there")
+        self.app.sweep_through().await.expect("the database is there")
     }
 
     pub(crate) fn advance_to(&self, at: DateTime<Utc>) {
@@ -324,7 +330,7 @@ async fn start(
     county: &County,
     keys: &KeyTexts,
     sandbox: &Sandbox,
-    now: DateTime<Utc>,
+    clock: Clock,
     seed: u64,
 ) -> App {
     let wechat = ClientConfig { base_url: sandbox.base_url(), ..ClientConfig::new("sandbox", "sandbox") };
@@ -342,7 +348,7 @@ async fn start(
         queue: Arc::new(MemoryQueue::new()),
         limiter: Limiter::in_memory(),
         fanout: Arc::new(MemoryFanout::new(1)),
-        clock: Clock::manual(now),
+        clock,
         ids: Ids::seeded(seed),
         keys: load(keys),
         wechat: Client::in_memory(wechat).expect("a good address"),

@@ -145,6 +145,10 @@ pub struct Question {
     pub urgency: Urgency,
     /// How it is handed to a team.
     pub mode: AssignMode,
+    /// The order: among people who are equal in everything else it decides who is told. Absent in questions that were
+    /// stored before it did; they are answered as they were then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub order: Option<Uuid>,
     /// Nobody serves his own order.
     pub requester: Uuid,
     /// The moment.

@@ -8,6 +8,10 @@
 //! open order, by a message of the last two days (rest), and by what they have taken on already (fairness): the one who
 //! says yes soonest would else be asked until he stops reading. For turns (轮派) only the time since the last offer
 //! counts.
+//!
+//! Equal scores are frequent: rest counts in steps of three minutes, and of a new team nothing is known. Among equals the
+//! one who was told longest ago is told first, whoever was never told before all others, and then a lot decides that is
+//! drawn from the order and the person: the same for the same order, and another for each order.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -132,7 +136,7 @@ pub(super) fn ranked(question: &Question, team: &TeamFacts) -> Vec<PersonCandida
         .filter(|one| may_be_told(question, one))
         .map(|one| (score(question, one), one))
         .collect();
-    free.sort_unstable_by_key(|(score, one)| (*score, one.person));
+    free.sort_unstable_by_key(|(score, one)| (*score, among_equals(question, one), one.person));
     let explained = |(place, (score, one)): (usize, (i64, &MemberFacts))| PersonCandidate {
         person: one.person,
         invited: place < wave,
@@ -159,6 +163,24 @@ fn score(question: &Question, one: &MemberFacts) -> i64 {
         + FAIRNESS_WEIGHT * one.history.accepts.clamp(0, 1_000);
     let expected = one.history.expected_seconds(PRIOR_SECONDS).min(30 * 86_400);
     tier + expected * thousand / 1_000
+}
+
+/// Who comes first of those with the same score: since when nobody has told him of anything, then his lot.
+fn among_equals(question: &Question, one: &MemberFacts) -> (Option<DateTime<Utc>>, u64) {
+    // Questions from before lots were drawn are answered as they were then: by id alone.
+    question.order.map_or((None, 0), |order| (one.offered_at, lot(order, one.person)))
+}
+
+/// A number that looks drawn by chance and is the same each time for the same order and person: both ids, stirred by the
+/// finisher of SplitMix64.
+fn lot(order: Uuid, person: Uuid) -> u64 {
+    let halves = [order.as_u64_pair(), person.as_u64_pair()];
+    halves.into_iter().flat_map(|(high, low)| [high, low]).fold(0, |state, half| {
+        let mut mixed = (state ^ half).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
 }
 
 /// 1,000 right after a message, 0 after [`REST_SECONDS`].

@@ -57,6 +57,7 @@ fn question() -> Question {
         kind: Kind::Service,
         urgency: Urgency::Normal,
         mode: AssignMode::WholeTeam,
+        order: Some(Uuid::from_u128(7)),
         requester: person(1),
         at: now(),
         accept_within_seconds: 86_400,
@@ -134,6 +135,7 @@ fn who_is_on_duty_comes_first_and_the_others_when_he_has_been_asked() {
     let mut facts = team(1, GRID, 0);
     facts.members[0].off_duty = true;
     facts.members[1].off_duty = true;
+    facts.members[1].offered_at = Some(now() - TimeDelta::days(3));
     let teams = [facts];
     let first = choose(&in_mode(AssignMode::Named), &teams);
     assert_eq!(first.volunteer, Some(person(102)));
@@ -145,6 +147,8 @@ fn who_is_on_duty_comes_first_and_the_others_when_he_has_been_asked() {
 fn an_urgent_order_wakes_last_who_wants_quiet() {
     let mut facts = team(1, GRID, 0);
     facts.members[0].quiet = true;
+    facts.members[1].offered_at = Some(now() - TimeDelta::days(9));
+    facts.members[2].offered_at = Some(now() - TimeDelta::days(3));
     let teams = [facts];
     assert_eq!(choose(&in_mode(AssignMode::Named), &teams).volunteer, Some(person(100)));
     let urgent = Question { urgency: Urgency::Urgent, ..in_mode(AssignMode::Named) };
@@ -198,6 +202,55 @@ fn rest_load_and_share_make_way_for_others() {
     assert_eq!(last(&|one| one.history.waited_seconds = 9_000), Some(person(100)));
     let (fresh, taken) = (member(1), History { accepts: 1, waited_seconds: 11_000 });
     assert!(taken.expected_seconds(10_800) > fresh.history.expected_seconds(10_800));
+}
+
+/// Told one after the other within the three minutes in which rest does not count: each once before anybody twice.
+#[test]
+fn equals_who_were_told_just_now_take_turns() {
+    let mut facts = team(1, GRID, 0);
+    facts.members = (0..6).map(|n| member(100 + n)).collect();
+    let mut told = Vec::new();
+    for second in 0..12 {
+        let at = now() + TimeDelta::seconds(second);
+        let order = Some(Uuid::from_u128(u128::try_from(second).expect("small")));
+        let first = choose(&Question { at, order, ..question() }, std::slice::from_ref(&facts)).invited[0];
+        let one = facts.members.iter_mut().find(|one| one.person == first).expect("of the team");
+        one.offered_at = Some(at);
+        told.push(first);
+    }
+    let mut each = told[..6].to_vec();
+    each.sort_unstable();
+    each.dedup();
+    assert_eq!(each.len(), 6, "everybody once: {told:?}");
+    assert_eq!(told[..6], told[6..], "then in the same turn");
+}
+
+/// Where nothing tells people apart, chance is fair: of many orders each gets about his share.
+#[test]
+fn lots_are_drawn_evenly() {
+    let mut facts = team(1, GRID, 0);
+    facts.members = (0..10).map(|n| member(100 + n)).collect();
+    let mut first = std::collections::BTreeMap::new();
+    for number in 0..2_000 {
+        let order = Some(Uuid::from_u128(number));
+        let decision = choose(&Question { order, ..question() }, std::slice::from_ref(&facts));
+        *first.entry(decision.invited[0]).or_insert(0) += 1;
+    }
+    // 200 each; 6 deviations of 13.4.
+    assert!(first.len() == 10 && first.values().all(|times| (120..=280).contains(times)), "{first:?}");
+}
+
+/// What was stored before lots were drawn replays as it was decided: by id.
+#[test]
+fn a_question_without_an_order_is_answered_as_before() {
+    let mut facts = team(1, GRID, 0);
+    facts.members[0].offered_at = Some(now() - TimeDelta::seconds(20));
+    facts.members[1].offered_at = Some(now() - TimeDelta::seconds(100));
+    facts.members.truncate(2);
+    let old = choose(&Question { order: None, ..question() }, std::slice::from_ref(&facts));
+    assert_eq!(old.people.iter().map(|one| one.person).collect::<Vec<_>>(), [person(100), person(101)]);
+    let new = choose(&question(), std::slice::from_ref(&facts));
+    assert_eq!(new.invited[0], person(101), "he has rested longer");
 }
 
 #[test]
@@ -290,6 +343,31 @@ proptest! {
             question.invited.extend(decision.invited);
         }
         prop_assert!(question.invited.len() < TOLD_AT_MOST + 3);
+    }
+
+    #[test]
+    fn among_equals_the_longest_not_told_comes_first_whatever_the_order_of_rows(
+        teams in any_county(), order in any::<u128>(), turn in 0usize..25,
+    ) {
+        let asked = Question { order: Some(Uuid::from_u128(order)), ..question() };
+        let decision = choose(&asked, &teams);
+        let mut turned = teams.clone();
+        for team in &mut turned {
+            let by = turn % team.members.len().max(1);
+            team.members.rotate_left(by);
+        }
+        prop_assert_eq!(&decision, &choose(&asked, &turned));
+        let chosen = teams.iter().find(|team| Some(team.team) == decision.chosen);
+        let told_at = |one: &PersonCandidate| {
+            chosen.and_then(|team| team.members.iter().find(|member| member.person == one.person))
+                .and_then(|member| member.offered_at)
+        };
+        for pair in decision.people.windows(2) {
+            prop_assert!(pair[0].score <= pair[1].score);
+            if pair[0].score == pair[1].score {
+                prop_assert!(told_at(&pair[0]) <= told_at(&pair[1]), "{pair:?}");
+            }
+        }
     }
 
     /// What is stored is the question and the facts: read back, they give the same answer.
