@@ -54,6 +54,8 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step { name: "m0050_guards", text: include_str!("../schema/0050_guards.sql") }),
+            Box::new(Step { name: "m0051_activities", text: include_str!("../schema/0051_activities.sql") }),
         ]
     }
 }

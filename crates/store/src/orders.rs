@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
-use xingfuma_domain::scoring::YearMonth;
+use xingfuma_domain::scoring::{Guards, Stretch, Used, YearMonth};
 
 use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
+use crate::served::{SoFar, Watched, as_reason};
 use crate::sql;
 use crate::{StoreError, duty, idempotency, ledger, unreadable};
 
@@ -82,12 +83,25 @@ pub struct Change {
     pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
-    /// Points of the one award's rule that its month had used up when the order was read, if that is known.
-    pub used_in_month: Option<i64>,
+    /// What guards note of it.
+    pub watched: Option<Watched>,
+    /// From which point on guards look at something.
+    pub guards: Guards,
+    /// What was used up of the one award's caps, and what guards go by, when the order was read, if that is known.
+    pub known: Option<Known>,
     /// The answer to keep under the caller's key.
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
+}
+
+/// What was read with an order for a command that scores.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What was used up of the award's caps.
+    pub used: Used,
+    /// What guards go by.
+    pub so_far: SoFar,
 }
 
 impl Change {
@@ -107,6 +121,7 @@ impl Change {
         };
         self.at_most.is_none()
             && self.scoring.is_empty()
+            && self.watched.is_none()
             && self.answer.is_none()
             && self.disclosure.is_none()
             && !self.records.iter().any(more)
@@ -196,13 +211,53 @@ pub struct Engaged {
     pub person: Uuid,
     /// The name by which the others know him.
     pub surname: String,
-    /// The month that was asked for.
-    pub month: Option<YearMonth>,
-    /// Points of rules with a cap that were used up in it, by the rule's code.
-    pub used: Vec<(String, i64)>,
+    /// The day that was asked for.
+    pub day: Option<NaiveDate>,
+    /// Points that were used up of caps in that month, on that day and of this order, by code and window.
+    pub used: Vec<((String, String), i64)>,
+    /// What guards go by.
+    pub so_far: SoFar,
 }
 
-/// One order with its events, if the scope reaches it; with `month`, also what the volunteer has used of his caps in it.
+/// What is read along with an order that is to be completed or rated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earning {
+    /// The day (China time) on which points come of it.
+    pub day: NaiveDate,
+    /// Services that ended before this are of no interest: milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+impl Earning {
+    /// The columns that tell it, of the order `o` and the volunteer `v`.
+    fn columns(self, order: Uuid, values: &mut Vec<Value>) -> String {
+        let first = values.len() + 1;
+        values.extend([
+            YearMonth::of(self.day).to_string().into(),
+            self.day.to_string().into(),
+            order.to_string().into(),
+            self.since_ms.into(),
+        ]);
+        let [month, day, of_order, since] = [first, first + 1, first + 2, first + 3];
+        format!(
+            "(SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
+             WHERE c.person_id = v.id AND c.month IN (${month}, ${day}, ${of_order})) AS used, \
+             (SELECT n.services FROM served_count n WHERE n.person_id = v.id) AS services, \
+             (SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
+             WHERE s.person_id = v.id AND s.to_ms > ${since}) AS taken, \
+             (SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1) AS reason, \
+             (SELECT CASE WHEN p.low_id = v.id THEN p.low_ms ELSE p.high_ms END FROM rated_pair p \
+             WHERE p.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
+             AND p.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END) AS rated_back_ms"
+        )
+    }
+}
+
+/// The columns of [`Earning`] where nothing is earned.
+const NOTHING_EARNED: &str = "CAST(NULL AS text) AS used, CAST(NULL AS bigint) AS services, CAST(NULL AS text) AS taken, \
+                              CAST(NULL AS text) AS reason, CAST(NULL AS bigint) AS rated_back_ms";
+
+/// One order with its events, if the scope reaches it; with `earning`, also what points that come of it rest on.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
@@ -210,7 +265,7 @@ pub async fn find_whole(
     conn: &impl ConnectionTrait,
     scope: &Scope,
     id: Uuid,
-    month: Option<YearMonth>,
+    earning: Option<Earning>,
 ) -> Result<Option<WholeOrder>, StoreError> {
     #[derive(FromQueryResult)]
     struct WholeRow {
@@ -226,23 +281,20 @@ pub async fn find_whole(
         engaged: Option<Uuid>,
         surname: Option<String>,
         used: Option<String>,
+        services: Option<i64>,
+        taken: Option<String>,
+        reason: Option<String>,
+        rated_back_ms: Option<i64>,
     }
     let mut values = vec![id.into()];
     let condition = scope.condition(&mut values);
-    let used = match month {
-        Some(month) => {
-            values.push(month.to_string().into());
-            format!(
-                "(SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
-                 WHERE c.person_id = v.id AND c.month = ${})",
-                values.len()
-            )
-        }
-        None => "CAST(NULL AS text)".to_owned(),
+    let earned = match earning {
+        Some(earning) => earning.columns(id, &mut values),
+        None => NOTHING_EARNED.to_owned(),
     };
     let text = format!(
         "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
-         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {used} AS used \
+         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {earned} \
          FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
          (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
          WHERE o.id = $1 AND {condition}"
@@ -258,21 +310,36 @@ pub async fn find_whole(
         wished_from: row.wished_from,
         wished_to: row.wished_to,
     };
-    let engaged = row.engaged.zip(row.surname).map(|(person, surname)| Engaged {
-        person,
-        surname,
-        month,
-        used: row.used.as_deref().map(pairs).unwrap_or_default(),
-    });
+    let engaged = match row.engaged.zip(row.surname) {
+        Some((person, surname)) => Some(Engaged {
+            person,
+            surname,
+            day: earning.map(|earning| earning.day),
+            used: pairs(row.used.as_deref(), as_counter),
+            so_far: SoFar {
+                services: row.services.unwrap_or(0),
+                taken: pairs(row.taken.as_deref(), |text| text.parse().ok())
+                    .into_iter()
+                    .map(|(from, to)| Stretch { from, to })
+                    .collect(),
+                rated_back_ms: row.rated_back_ms,
+                reason: as_reason(row.reason.as_deref())?,
+            },
+        }),
+        None => None,
+    };
     let (requester_key, requester_private) = (row.requester_key, row.requester_private);
     Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private, engaged }))
 }
 
-/// `609=3;610=5`, as the statement puts it together.
-fn pairs(text: &str) -> Vec<(String, i64)> {
-    let pair =
-        |text: &str| text.rsplit_once('=').and_then(|(code, n)| Some((code.to_owned(), n.parse().ok()?)));
-    text.split(';').filter_map(pair).collect()
+/// `609/2026-03=3;610/2026-03=5`, as the statement puts it together.
+fn pairs<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<(T, i64)> {
+    let pair = |text: &str| text.rsplit_once('=').and_then(|(key, n)| Some((read(key)?, n.parse().ok()?)));
+    text.unwrap_or_default().split(';').filter_map(pair).collect()
+}
+
+fn as_counter(text: &str) -> Option<(String, String)> {
+    text.split_once('/').map(|(code, window)| (code.to_owned(), window.to_owned()))
 }
 
 /// The events of an order, oldest first.
