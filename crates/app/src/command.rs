@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
 use xingfuma_domain::order::{
@@ -27,12 +27,11 @@ use xingfuma_store::served::{Rated, Service, Watched};
 use xingfuma_store::{StoreError, joining, people, writing};
 
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
+use crate::session_reader::OrderFound;
 use crate::text::KnownWords;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, duty, notify};
 
-/// Longer ago nobody looks for the beginning of a service, nor for another one that it might overlap.
-const SERVICE_LONGEST: TimeDelta = TimeDelta::days(62);
 /// How often a command is decided again because somebody else changed the order meanwhile.
 const TRIES: u32 = 8;
 
@@ -64,6 +63,8 @@ pub struct Ask {
     pub caller: Caller,
     /// Which order.
     pub order: Uuid,
+    /// That order, if it was read with the caller's session.
+    pub found: Option<OrderFound>,
     /// His key, if he gave one.
     pub keyed: Option<Keyed>,
     /// The version he has seen, if he insists on it.
@@ -307,9 +308,10 @@ impl App {
     ///
     /// # Errors
     /// In the order of the module's introduction.
-    pub async fn command(&self, ask: Ask, request: Request) -> Result<Reply, AppError> {
+    pub async fn command(&self, mut ask: Ask, request: Request) -> Result<Reply, AppError> {
+        let mut found = ask.found.take();
         for _ in 0..TRIES {
-            let whole = self.load_whole(&ask.caller.actor, ask.order, request.verb()).await?;
+            let whole = self.load_whole(&ask.caller.actor, ask.order, found.take()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
                 return Err(AppError::Forbidden);
@@ -338,18 +340,20 @@ impl App {
         Err(AppError::Conflict("busy"))
     }
 
-    async fn load_whole(
+    /// The order as it was found with the session, or as it is now.
+    pub(crate) async fn load_whole(
         &self,
         actor: &Actor,
         order: Uuid,
-        verb: moves::Verb,
+        found: Option<OrderFound>,
     ) -> Result<WholeOrder, AppError> {
-        // Points come of these; what is left of their caps, and what guards go by, is read along.
-        let earns = matches!(verb, moves::Verb::Complete | moves::Verb::Rate);
-        let now = self.clock.now();
-        let earning = earns
-            .then(|| Earning { day: china_date(now), since_ms: (now - SERVICE_LONGEST).timestamp_millis() });
-        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order, earning).await?;
+        let found = match found {
+            Some(OrderFound(found)) => found.map(|whole| *whole),
+            None => {
+                let earning = Earning::at(self.clock.now());
+                orders::find_whole(self.store.pool(), &Scope::of(actor), order, Some(earning)).await?
+            }
+        };
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
     }
 
@@ -716,7 +720,7 @@ fn watched(order: &Order, record: &Record) -> Option<Watched> {
     match &record.event {
         Event::Completed { .. } => {
             let at = completion.completed_at;
-            let begun = promise.arrived_at.unwrap_or(promise.accepted_at).max(at - SERVICE_LONGEST);
+            let begun = promise.arrived_at.unwrap_or(promise.accepted_at).max(at - orders::SERVICE_LONGEST);
             Some(Watched::Service(Service {
                 order: order.id,
                 round: order.reopened,

@@ -8,6 +8,7 @@
 //! same text, `$1` included.
 
 pub mod activities;
+pub mod asking;
 pub mod audit;
 pub mod badges;
 pub mod claims;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
-use xingfuma_domain::scoring::{Guards, Stretch, Used, YearMonth};
+use xingfuma_domain::scoring::{Guards, Stretch, Used, YearMonth, china_date};
 
 use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
@@ -219,7 +219,10 @@ pub struct Engaged {
     pub so_far: SoFar,
 }
 
-/// What is read along with an order that is to be completed or rated.
+/// Longer ago nobody looks for the beginning of a service, nor for another one that it might overlap.
+pub const SERVICE_LONGEST: TimeDelta = TimeDelta::days(62);
+
+/// What is read along with an order that may be completed or rated: what points that come of it rest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Earning {
     /// The day (China time) on which points come of it.
@@ -229,33 +232,104 @@ pub struct Earning {
 }
 
 impl Earning {
-    /// The columns that tell it, of the order `o` and the volunteer `v`.
-    fn columns(self, order: Uuid, values: &mut Vec<Value>) -> String {
-        let first = values.len() + 1;
-        values.extend([
-            YearMonth::of(self.day).to_string().into(),
-            self.day.to_string().into(),
-            order.to_string().into(),
-            self.since_ms.into(),
-        ]);
-        let [month, day, of_order, since] = [first, first + 1, first + 2, first + 3];
-        format!(
-            "(SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
-             WHERE c.person_id = v.id AND c.month IN (${month}, ${day}, ${of_order})) AS used, \
-             (SELECT n.services FROM served_count n WHERE n.person_id = v.id) AS services, \
-             (SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
-             WHERE s.person_id = v.id AND s.to_ms > ${since}) AS taken, \
-             (SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1) AS reason, \
-             (SELECT CASE WHEN p.low_id = v.id THEN p.low_ms ELSE p.high_ms END FROM rated_pair p \
-             WHERE p.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
-             AND p.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END) AS rated_back_ms"
-        )
+    /// What points rest on that come of something at this moment.
+    pub fn at(now: DateTime<Utc>) -> Earning {
+        Earning { day: china_date(now), since_ms: (now - SERVICE_LONGEST).timestamp_millis() }
+    }
+
+    /// Its month, as caps name it.
+    pub(crate) fn month(self) -> String {
+        YearMonth::of(self.day).to_string()
     }
 }
 
-/// The columns of [`Earning`] where nothing is earned.
-const NOTHING_EARNED: &str = "CAST(NULL AS text) AS used, CAST(NULL AS bigint) AS services, CAST(NULL AS text) AS taken, \
-                              CAST(NULL AS text) AS reason, CAST(NULL AS bigint) AS rated_back_ms";
+/// A whole order as a statement answers it.
+#[derive(FromQueryResult)]
+pub(crate) struct WholeRow {
+    number: i64,
+    snapshot: String,
+    description: String,
+    private: Vec<u8>,
+    wished_from: Option<DateTime<Utc>>,
+    wished_to: Option<DateTime<Utc>>,
+    requester_key: Option<Vec<u8>>,
+    requester_private: Option<Vec<u8>>,
+    records: Option<String>,
+    engaged: Option<Uuid>,
+    engaged_surname: Option<String>,
+    used: Option<String>,
+    services: Option<i64>,
+    taken: Option<String>,
+    reason: Option<String>,
+    rated_back_ms: Option<i64>,
+}
+
+impl WholeRow {
+    /// The order; `earning` is what was asked for along with it.
+    pub(crate) fn whole(self, earning: Option<Earning>) -> Result<WholeOrder, StoreError> {
+        let records = serde_json::from_str(self.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
+        let so_far = SoFar {
+            services: self.services.unwrap_or(0),
+            taken: pairs(self.taken.as_deref(), |text| text.parse().ok())
+                .into_iter()
+                .map(|(from, to)| Stretch { from, to })
+                .collect(),
+            rated_back_ms: self.rated_back_ms,
+            reason: as_reason(self.reason.as_deref())?,
+        };
+        let used = pairs(self.used.as_deref(), as_counter);
+        let engaged = self.engaged.zip(self.engaged_surname).map(|(person, surname)| Engaged {
+            person,
+            surname,
+            day: earning.map(|earning| earning.day),
+            used,
+            so_far,
+        });
+        let row = Row {
+            number: self.number,
+            snapshot: self.snapshot,
+            description: self.description,
+            private: self.private,
+            wished_from: self.wished_from,
+            wished_to: self.wished_to,
+        };
+        let (requester_key, requester_private) = (self.requester_key, self.requester_private);
+        Ok(WholeOrder { stored: row.try_into()?, records, requester_key, requester_private, engaged })
+    }
+}
+
+/// What a whole order is joined from: its requester `r`, and whoever accepted it last, `v`.
+pub(crate) const WHOLE: &str = "orders o LEFT JOIN person r ON r.id = o.requester_id LEFT JOIN person v ON v.id = \
+    (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1)";
+
+/// Where a statement has what an [`Earning`] asks for, and the order's id as text.
+pub(crate) struct Places {
+    pub(crate) month: &'static str,
+    pub(crate) day: &'static str,
+    pub(crate) order: &'static str,
+    pub(crate) since_ms: &'static str,
+}
+
+/// What a whole order is read as, each column's name begun with `prefix`.
+pub(crate) fn whole_columns(prefix: &str, places: &Places) -> String {
+    let of_order = ["number", "snapshot", "description", "private", "wished_from", "wished_to"];
+    let of_order = of_order.map(|name| format!("o.{name} AS {prefix}{name}")).join(", ");
+    let Places { month, day, order, since_ms } = places;
+    format!(
+        "{of_order}, r.data_key AS {prefix}requester_key, r.private AS {prefix}requester_private, \
+         (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' FROM order_event e \
+         WHERE e.order_id = o.id) AS {prefix}records, v.id AS {prefix}engaged, v.surname AS {prefix}engaged_surname, \
+         (SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
+         WHERE c.person_id = v.id AND c.month IN ({month}, {day}, {order})) AS {prefix}used, \
+         (SELECT n.services FROM served_count n WHERE n.person_id = v.id) AS {prefix}services, \
+         (SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
+         WHERE s.person_id = v.id AND s.to_ms > {since_ms}) AS {prefix}taken, \
+         (SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1) AS {prefix}reason, \
+         (SELECT CASE WHEN b.low_id = v.id THEN b.low_ms ELSE b.high_ms END FROM rated_pair b \
+         WHERE b.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
+         AND b.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END) AS {prefix}rated_back_ms"
+    )
+}
 
 /// One order with its events, if the scope reaches it; with `earning`, also what points that come of it rest on.
 ///
@@ -267,69 +341,17 @@ pub async fn find_whole(
     id: Uuid,
     earning: Option<Earning>,
 ) -> Result<Option<WholeOrder>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct WholeRow {
-        number: i64,
-        snapshot: String,
-        description: String,
-        private: Vec<u8>,
-        wished_from: Option<DateTime<Utc>>,
-        wished_to: Option<DateTime<Utc>>,
-        requester_key: Option<Vec<u8>>,
-        requester_private: Option<Vec<u8>>,
-        records: Option<String>,
-        engaged: Option<Uuid>,
-        surname: Option<String>,
-        used: Option<String>,
-        services: Option<i64>,
-        taken: Option<String>,
-        reason: Option<String>,
-        rated_back_ms: Option<i64>,
-    }
-    let mut values = vec![id.into()];
+    let mut values = vec![
+        id.into(),
+        earning.map(Earning::month).into(),
+        earning.map(|earning| earning.day.to_string()).into(),
+        id.to_string().into(),
+        earning.map(|earning| earning.since_ms).into(),
+    ];
     let condition = scope.condition(&mut values);
-    let earned = match earning {
-        Some(earning) => earning.columns(id, &mut values),
-        None => NOTHING_EARNED.to_owned(),
-    };
-    let text = format!(
-        "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
-         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {earned} \
-         FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
-         (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
-         WHERE o.id = $1 AND {condition}"
-    );
-    let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
-    let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
-    let (number, snapshot, description, private) = (row.number, row.snapshot, row.description, row.private);
-    let rest = Row {
-        number,
-        snapshot,
-        description,
-        private,
-        wished_from: row.wished_from,
-        wished_to: row.wished_to,
-    };
-    let engaged = match row.engaged.zip(row.surname) {
-        Some((person, surname)) => Some(Engaged {
-            person,
-            surname,
-            day: earning.map(|earning| earning.day),
-            used: pairs(row.used.as_deref(), as_counter),
-            so_far: SoFar {
-                services: row.services.unwrap_or(0),
-                taken: pairs(row.taken.as_deref(), |text| text.parse().ok())
-                    .into_iter()
-                    .map(|(from, to)| Stretch { from, to })
-                    .collect(),
-                rated_back_ms: row.rated_back_ms,
-                reason: as_reason(row.reason.as_deref())?,
-            },
-        }),
-        None => None,
-    };
-    let (requester_key, requester_private) = (row.requester_key, row.requester_private);
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private, engaged }))
+    let columns = whole_columns("", &Places { month: "$2", day: "$3", order: "$4", since_ms: "$5" });
+    let text = format!("SELECT {columns} FROM {WHOLE} WHERE o.id = $1 AND {condition}");
+    sql::one::<WholeRow>(conn, &text, values).await?.map(|row| row.whole(earning)).transpose()
 }
 
 /// `609/2026-03=3;610/2026-03=5`, as the statement puts it together.
