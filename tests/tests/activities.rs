@@ -11,7 +11,7 @@ use xingfuma_tests::{
     program::{Demo, Fleet},
 };
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
 
 struct People {
     resident: Client,
@@ -112,11 +112,10 @@ fn room(people: &People) {
         assert_eq!(stranger.post(&format!("{path}/join"), &json!({})).problem(404), "not_found");
     }
     assert_eq!(people.auditor.post(&format!("{path}/join"), &json!({})).problem(403), "forbidden");
+    let join = format!("{path}/join");
     let answers: Vec<u16> = scope(|scope| {
-        let asks: Vec<_> = people.volunteers[..3]
-            .iter()
-            .map(|one| scope.spawn(|| one.post(&format!("{path}/join"), &json!({})).status))
-            .collect();
+        let ask = |one: &Client| one.post(&join, &json!({})).status;
+        let asks: Vec<_> = people.volunteers[..3].iter().map(|one| scope.spawn(move || ask(one))).collect();
         asks.into_iter().map(|ask| ask.join().expect("an answer")).collect()
     });
     let mut sorted = answers.clone();
@@ -135,10 +134,10 @@ fn room(people: &People) {
     assert_eq!(nothing.problem(409), "was_not_there");
 }
 
-/// 报到、预告、签到、反馈, in an activity of a few seconds.
+/// 报到、预告、签到、反馈, in an activity of twelve seconds.
 fn four_steps(people: &People) {
     let [first, second, third] = [0, 1, 2].map(|n| &people.volunteers[n]);
-    let made = people.village.post("/activities", &people.activity(3_000, 9_000, 10)).expect(201);
+    let made = people.village.post("/activities", &people.activity(8_000, 20_000, 10)).expect(201);
     let id = text(&made, "id");
     let path = format!("/activities/{id}");
     let step = |who: &Client, step: &str, body: Value| who.post(&format!("{path}/{step}"), &body);

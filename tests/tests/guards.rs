@@ -356,7 +356,7 @@ fn rules_with_conditions_and_caps_alone() {
     let own = tempfile::tempdir().expect("a directory");
     own_rules(own.path());
     let directory = own.path().display().to_string();
-    let settings = [&NO_GUARDS[..], &[LIMITS, ("XINGFUMA_SCORE__RULES", &directory)]].concat();
+    let settings = [&NO_GUARDS[..], &[LIMITS, ("XINGFUMA_SCORE__RULES", directory.as_str())]].concat();
     let demo = Demo::start_with(&settings);
     let sql = |statement: &str| demo.sql(statement);
     conditions_and_caps(&Stage::set(&[demo.base().to_owned()], demo.accounts(), &sql, false));
@@ -367,7 +367,7 @@ fn rules_with_conditions_and_caps_in_a_fleet() {
     let own = tempfile::tempdir().expect("a directory");
     own_rules(own.path());
     let directory = own.path().display().to_string();
-    let settings = [&NO_GUARDS[..], &[LIMITS, ("XINGFUMA_SCORE__RULES", &directory)]].concat();
+    let settings = [&NO_GUARDS[..], &[LIMITS, ("XINGFUMA_SCORE__RULES", directory.as_str())]].concat();
     let fleet = Fleet::start_with(2, 1, &settings);
     let sql = |statement: &str| fleet.sql(statement);
     conditions_and_caps(&Stage::set(&fleet.bases(), fleet.accounts(), &sql, true));

@@ -110,7 +110,8 @@ async fn book_award(conn: &impl ConnectionTrait, id: Uuid, award: &Award) -> Res
     let Some(used) = take_from_caps(conn, award).await? else { return Ok(Booked::Known) };
     let posting = award.posting(used).map_err(fault)?;
     let booked = post(conn, id, &posting).await?;
-    if let (Booked::New, Some(reason)) = (booked, award.review()) {
+    // What a cap has cut to nothing is not worth a look.
+    if let (Booked::New, Some(reason), 1..) = (booked, award.review(), posting.points()) {
         holds::row(id, award, reason).insert(conn, holds::INTO, "").await?;
     }
     Ok(booked)

@@ -24,7 +24,7 @@ pub(crate) fn add(together: &mut Together, id: Uuid, award: &Award, used: Used) 
     }
     let prepared = Prepared::new(id, &posting)?;
     add_caps(together, award, used);
-    if let Some(reason) = award.review() {
+    if let (Some(reason), 1..) = (award.review(), posting.points()) {
         together.insert(holds::row(id, award, reason), holds::INTO, "");
     }
     let mut transaction = Rows::new(12);
