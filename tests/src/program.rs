@@ -238,6 +238,16 @@ fn read_accounts(data: &Path) -> Accounts {
     Accounts::read(&text)
 }
 
+/// Settings under which points are never held for review. A test's day passes in seconds, so that nearly all of its
+/// services would look too good to be true; `tests/tests/guards.rs` runs with the guards as they are.
+pub const NO_GUARDS: [(&str, &str); 5] = [
+    ("XINGFUMA_SCORE__GUARDS__QUICK_SECONDS", "0"),
+    ("XINGFUMA_SCORE__GUARDS__MINUTES_TOLERANCE", "0"),
+    ("XINGFUMA_SCORE__GUARDS__RING_DAYS", "0"),
+    ("XINGFUMA_SCORE__GUARDS__SPLIT_PERCENT", "0"),
+    ("XINGFUMA_SCORE__GUARDS__BACK_DATED_CLAIMS", "0"),
+];
+
 /// `xingfuma demo`: everything in one process, on SQLite and a queue in memory.
 #[derive(Debug)]
 pub struct Demo {
@@ -255,10 +265,10 @@ impl Demo {
     /// When the program is not built, or does not get ready.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with(&NO_GUARDS)
     }
 
-    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`).
+    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`) and none but those.
     ///
     /// # Panics
     /// When the program is not built, or does not get ready.
@@ -415,7 +425,8 @@ impl Fleet {
     #[must_use]
     pub fn start(servers: usize, workers: usize) -> Self {
         // One account of a test does what a hundred residents do in an hour.
-        Self::start_with(servers, workers, &[("XINGFUMA_LIMITS__FACTOR", "100000")])
+        let limits = [("XINGFUMA_LIMITS__FACTOR", "100000")];
+        Self::start_with(servers, workers, &[&limits[..], &NO_GUARDS].concat())
     }
 
     /// As [`Fleet::start`], with settings of its own (`XINGFUMA_…`), limits among them.

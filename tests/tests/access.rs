@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
     events::Events,
-    program::{Demo, Fleet},
+    program::{Demo, Fleet, NO_GUARDS},
 };
 
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
@@ -101,6 +101,14 @@ enum Stage {
     Published,
 }
 
+/// Claims about something long past are held for review, and nothing else is.
+fn one_guard() -> [(&'static str, &'static str); 5] {
+    let at_once = |(name, value): (&'static str, &'static str)| {
+        (name, if name.ends_with("BACK_DATED_CLAIMS") { "1" } else { value })
+    };
+    NO_GUARDS.map(at_once)
+}
+
 /// What an operation is tried on.
 enum Target {
     /// Nothing that belongs to somebody.
@@ -139,6 +147,12 @@ enum Target {
     Goods,
     /// What the worker has reserved there.
     Redemption,
+    /// Points of the worker that are held for review, claimed by himself and granted by the county.
+    Hold,
+    /// An activity in the worker's village that nobody has joined.
+    Activity,
+    /// A patrol of the worker's that runs.
+    Patrol,
 }
 
 /// How far a department has come with a call.
@@ -163,8 +177,8 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
-        Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
-        Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+        Activity, Appeal, Claim, Deduction, Entry, Goods, Hold, Leave, None as Nowhere, Objection, Order,
+        Patrol, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -320,6 +334,35 @@ fn trial(operation: &str) -> Option<Trial> {
         }
         "GET /api/v1/shop/redemptions/{id}" => on(Redemption, nothing),
         "POST /api/v1/shop/redemptions/{id}/void" => on(Redemption, reason),
+        "GET /api/v1/score/holds" | "GET /api/v1/activities" | "GET /api/v1/patrols" => on(Nowhere, nothing),
+        "GET /api/v1/score/holds/{id}" => on(Hold, nothing),
+        "POST /api/v1/score/holds/{id}/decide" => {
+            on(Hold, |_| json!({ "release": true, "reason": "已核实" }))
+        }
+        // In the past: 422 is for those who may.
+        "POST /api/v1/activities" => on(Nowhere, |world| {
+            let past = |hours| (world.now() - chrono::TimeDelta::hours(hours)).to_rfc3339();
+            let area = world.area();
+            json!({ "areaCode": area, "title": "河道清理", "content": "清理垃圾", "place": "村口",
+                "startsAt": past(2), "endsAt": past(1), "capacity": 9 })
+        }),
+        "GET /api/v1/activities/{id}"
+        | "GET /api/v1/activities/{id}/code"
+        | "GET /api/v1/activities/{id}/people" => on(Activity, nothing),
+        "POST /api/v1/activities/{id}/join" => on(Activity, nothing),
+        "POST /api/v1/activities/{id}/notice" => on(Activity, |_| json!({ "text": "请带手套" })),
+        // Nobody has joined: 409 is for those who may see it.
+        "POST /api/v1/activities/{id}/check-in" => on(Activity, |_| json!({ "code": "00000000" })),
+        "POST /api/v1/activities/{id}/feedback" => on(Activity, |_| json!({ "text": "很好" })),
+        // The worker walks one already, once another operation was tried: 409 is for those who may.
+        "POST /api/v1/patrols" => on(Patrol, nothing),
+        "GET /api/v1/patrols/{id}" => on(Patrol, nothing),
+        "POST /api/v1/patrols/{id}/visits" => on(Patrol, |_| json!({ "place": "三组李大爷家" })),
+        // An errand is no report: 422 is for those who may.
+        "POST /api/v1/patrols/{id}/hazards" => {
+            on(Patrol, |_| json!({ "categoryCode": "errand", "description": "电线老化" }))
+        }
+        "POST /api/v1/patrols/{id}/end" => on(Patrol, |_| json!({ "summary": "" })),
         "POST /api/v1/score/appeals" => on(Deduction, reason),
         "POST /api/v1/score/appeals/{id}/decide" => {
             on(Appeal, |_| json!({ "uphold": true, "reason": "属实" }))
@@ -566,6 +609,32 @@ impl World {
         text(&self.post(Who::Worker, "/score/claims", &self.claim("701", None)), "id")
     }
 
+    fn held(&self) -> String {
+        let mut claim = self.claim("B08", None);
+        claim["happenedAt"] = json!((self.now() - chrono::TimeDelta::days(10)).to_rfc3339());
+        let claim = text(&self.post(Who::Worker, "/score/claims", &claim), "id");
+        let granted = json!({ "grant": true, "reason": "属实" });
+        // Whoever has decided the claim does not decide the hold: the county does it.
+        text(&self.post(Who::Admin, &format!("/score/claims/{claim}/decide"), &granted), "entryId")
+    }
+
+    fn activity(&self) -> String {
+        let ahead = |hours| (self.now() + chrono::TimeDelta::hours(hours)).to_rfc3339();
+        let activity = json!({ "areaCode": self.area(), "title": "河道清理", "content": "清理垃圾", "place": "村口",
+            "startsAt": ahead(24), "endsAt": ahead(26), "capacity": 9 });
+        text(&self.post(Who::Village, "/activities", &activity), "id")
+    }
+
+    /// The worker's patrol that runs, begun where he walks none.
+    fn patrol(&self) -> String {
+        let begun = self.people[&Who::Worker].post("/patrols", &json!({}));
+        if begun.status == 201 {
+            return text(&begun.json(), "id");
+        }
+        let walked = self.people[&Who::Worker].get("/patrols").expect(200);
+        text(&walked["items"][0], "id")
+    }
+
     fn deduction(&self) -> String {
         let worker = id_of(&self.people[&Who::Worker]);
         let claim = text(&self.post(Who::Village, "/score/claims", &self.claim("D01", Some(worker))), "id");
@@ -612,6 +681,9 @@ impl World {
             Target::Shop => (None, self.shop().shop.clone()),
             Target::Goods => (None, self.shop().goods.clone()),
             Target::Redemption => (None, text(&self.redeemed(), "id")),
+            Target::Hold => (None, self.held()),
+            Target::Activity => (None, self.activity()),
+            Target::Patrol => (None, self.patrol()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -821,14 +893,15 @@ fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String
 
 #[test]
 fn everybody_alone() {
-    let demo = Demo::start();
+    let demo = Demo::start_with(&one_guard());
     let sql = |statement: &str| demo.sql(statement);
     meets_the_table(demo.base(), demo.accounts(), sql, false);
 }
 
 #[test]
 fn everybody_in_a_fleet() {
-    let fleet = Fleet::start(1, 1);
+    let limits = [("XINGFUMA_LIMITS__FACTOR", "100000")];
+    let fleet = Fleet::start_with(1, 1, &[&limits[..], &one_guard()].concat());
     let sql = |statement: &str| fleet.sql(statement);
     meets_the_table(&fleet.bases()[0], fleet.accounts(), sql, true);
 }

@@ -262,7 +262,8 @@ BEGIN
         (3, 'order_event', 'order_id = $1'), (4, 'due', 'order_id = $1'), (5, 'dispatch_decision', 'order_id = $1'),
         (6, 'engagement', 'order_id = $1'), (7, 'notification', 'order_id = $1'), (8, 'audit', 'resource_id = $1'),
         (9, 'score_transaction', 'source_id = $1'), (10, 'score_entry',
-        'transaction_id IN (SELECT id FROM score_transaction WHERE source_id = $1)')) AS v (rank, name, mine)
+        'transaction_id IN (SELECT id FROM score_transaction WHERE source_id = $1)'),
+        (11, 'served', 'order_id = $1')) AS v (rank, name, mine)
     LOOP
         EXECUTE format('INSERT INTO floor.sample SELECT $2, $3, $4, to_jsonb(t) FROM %I t WHERE %s AND NOT EXISTS
             (SELECT FROM floor.sample s WHERE s.name = $4 AND s.content = to_jsonb(t))', what.name, what.mine)
@@ -280,7 +281,7 @@ fn sample_a_life(stage: &Stage) {
         assert_eq!(stage.fleet.sql(&format!("SELECT floor.read({n}, '{order}')")), "");
     }
     let tables = "idempotency orders order_event due dispatch_decision engagement notification audit \
-                  score_transaction score_entry score_account score_cap";
+                  score_transaction score_entry score_account score_cap served";
     for table in tables.split_whitespace() {
         // With the indexes, without the rows.
         let text = format!("CREATE TABLE floor.{table} (LIKE public.{table} INCLUDING ALL)");
@@ -387,7 +388,8 @@ fn wait_until_dispatched(stage: &Stage, order: &str) {
 
 /// Tables that grow for ever, or with the work.
 const GROWING: &str = "'orders', 'order_event', 'score_entry', 'score_transaction', 'score_account', 'score_cap', 'due', \
-                       'idempotency', 'dispatch_decision', 'engagement', 'notification', 'inbox', 'audit', 'session'";
+                       'idempotency', 'dispatch_decision', 'engagement', 'notification', 'inbox', 'audit', 'session', 'served', \
+                       'served_count', 'rated_pair', 'score_hold'";
 
 /// Whatever people do reads by an index. PostgreSQL is told to scan only where it has nothing else, so that the small
 /// tables of a test show what large ones would suffer.

@@ -167,7 +167,7 @@ async fn make(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Matters {
+pub(crate) struct Matters {
     /// Only those that wait for a decision.
     pending: Option<bool>,
     /// Most items, at most 100.
@@ -178,7 +178,7 @@ struct Matters {
 }
 
 impl Matters {
-    fn part(self) -> Result<Part, Problem> {
+    pub(crate) fn part(self) -> Result<Part, Problem> {
         let page = Page { limit: self.limit, cursor: self.cursor };
         Ok(Part { pending: self.pending.unwrap_or(false), before: page.before()?, limit: page.limit()? })
     }

@@ -54,6 +54,8 @@ struct BoardLineJson {
     /// People with points in that month.
     people: i64,
     points: i64,
+    /// 手工录入: so many of the points were typed in by hand, as claims are, and decided by a second person.
+    hand_made: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,6 +81,7 @@ impl From<Board> for BoardJson {
                 name,
                 people,
                 points,
+                hand_made: row.hand_made,
             });
         }
         BoardJson { month: board.month.to_string(), sealed: board.sealed, items }

@@ -13,6 +13,7 @@ use utoipa::openapi::{Content, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
 
+mod activities;
 mod address;
 mod audit;
 pub mod auth;
@@ -24,12 +25,14 @@ mod cors;
 mod dead_letters;
 mod duty;
 mod extract;
+mod holds;
 mod leaderboards;
 mod me;
 mod order_json;
 pub mod orders;
 mod own_data;
 mod parts_json;
+mod patrols;
 mod periods;
 mod plates;
 mod problem;
@@ -174,7 +177,25 @@ operations!(
     claims::make_appeal,
     claims::appeals,
     claims::decide_appeal,
+    holds::list_holds,
+    holds::read_hold,
+    holds::decide_hold,
     leaderboards::read_board,
+    activities::announce,
+    activities::list_activities,
+    activities::read_activity,
+    activities::join,
+    activities::notice,
+    activities::code,
+    activities::check_in,
+    activities::feedback,
+    activities::people,
+    patrols::begin,
+    patrols::list_patrols,
+    patrols::read_patrol,
+    patrols::visit,
+    patrols::hazard,
+    patrols::end,
     periods::list_periods,
     periods::close_claims,
     periods::seal,

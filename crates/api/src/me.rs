@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use xingfuma_app::AppError;
 use xingfuma_app::log_in::Me;
+use xingfuma_domain::scoring::HoldReason;
 use xingfuma_store::inbox::Message;
+use xingfuma_store::ledger::PassbookRow;
 
 use crate::State;
 use crate::auth::{RoleJson, roles};
@@ -151,6 +154,11 @@ struct LineJson {
     spendable: i64,
     /// The points are on hold for review.
     held: bool,
+    /// Why: `reopened`, `self_order`, `overlap`, `too_quick`, `rating_ring`, `photo_reused`, `claim_split` or
+    /// `back_dated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "too_quick")]
+    held_reason: Option<&'static str>,
     #[schema(example = "609")]
     cause: String,
     #[schema(example = "609")]
@@ -199,14 +207,14 @@ async fn passbook(
     let book = state.app.run(async move { app.passbook(&caller, before, limit).await }).await?;
     let last = book.lines.last().map(|line| line.id);
     let rules = &state.app.rules;
-    let entries = book
-        .lines
-        .into_iter()
-        .map(|line| LineJson {
+    let line = |line: PassbookRow| -> Result<LineJson, AppError> {
+        let inputs = line.inputs()?;
+        Ok(LineJson {
             rule_name: rules.version(&line.rule_code, line.rule_version).map(|rule| rule.name.clone()),
             order_id: (line.source_type == "order").then_some(line.source_id),
             claim_id: (line.source_type == "claim").then_some(line.source_id),
-            hand_made: line.source_type == "claim",
+            hand_made: inputs.is_hand_made(),
+            held_reason: line.held.then(|| inputs.held.unwrap_or(HoldReason::Reopened).as_str()),
             id: line.id,
             at: line.at,
             points: line.points,
@@ -216,7 +224,8 @@ async fn passbook(
             rule: line.rule_code,
             rule_version: line.rule_version,
         })
-        .collect();
+    };
+    let entries = book.lines.into_iter().map(line).collect::<Result<Vec<_>, _>>()?;
     let Items { items: entries, next_cursor } = Items::page(entries, limit, last);
     let balances = book.balances;
     Ok(HttpResponse::Ok().json(PassbookJson {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_domain::scoring::{PostedTransaction, Rule, SourceType};
+use xingfuma_domain::scoring::{PostedTransaction, Rule, Trigger};
 
 use crate::State;
 use crate::extract::{Body, LoggedIn, id, required_key, respond};
@@ -27,6 +27,20 @@ struct RuleJson {
     version: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     monthly_cap: Option<i64>,
+    /// At most so many points of it for one person on one day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daily_cap: Option<i64>,
+    /// One order brings one person at most so many points, those of this rule being the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_cap: Option<i64>,
+    /// What it scores on by itself: `completed`, `rated`, `featured`, `activity` or `patrol`; absent where it is claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "completed")]
+    trigger: Option<&'static str>,
+    /// What must hold beside the trigger: `onTime`, `minStars`, `minMinutes`, `urgency`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    conditions: Option<serde_json::Value>,
     evidence_required: bool,
     /// The first day on which this version holds, in China time; absent: always.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +60,11 @@ impl From<&Rule> for RuleJson {
             points: serde_json::to_value(rule.points).unwrap_or_default(),
             version: rule.version,
             monthly_cap: rule.monthly_cap,
+            daily_cap: rule.daily_cap,
+            order_cap: rule.order_cap,
+            trigger: rule.trigger.map(Trigger::as_str),
+            conditions: (!rule.conditions.is_empty())
+                .then(|| serde_json::to_value(&rule.conditions).unwrap_or_default()),
             evidence_required: rule.evidence_required,
             effective_from: rule.effective_from.map(|day| day.to_string()),
             area_code: rule.area.map(|area| area.to_string()),
@@ -93,7 +112,7 @@ impl From<&PostedTransaction> for EntryJson {
             rule: posting.rule_code.clone(),
             rule_version: posting.rule_version,
             reverses: posting.reverses,
-            hand_made: posting.cause.source_type == SourceType::Claim,
+            hand_made: posting.inputs.is_hand_made(),
         }
     }
 }
@@ -114,6 +133,23 @@ struct WhyJson {
     agrees: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<Uuid>,
+    /// Why the points are, or were, on hold for review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<WhyHeldJson>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct WhyHeldJson {
+    #[schema(example = "too_quick")]
+    reason: String,
+    /// `pending`, `released`, `voided` or `settled`.
+    #[schema(example = "pending")]
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<String>,
 }
 
 /// Why an entry is what it is.
@@ -136,6 +172,12 @@ async fn why(
         recomputed: why.recomputed,
         agrees: why.recomputed == why.posted.posting.points(),
         decided_by: why.posted.posting.decided_by,
+        hold: why.hold.map(|hold| WhyHeldJson {
+            reason: hold.reason,
+            status: hold.status,
+            decided_by: hold.decided_by,
+            decision: hold.decision,
+        }),
     }))
 }
 

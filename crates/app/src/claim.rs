@@ -11,8 +11,8 @@ use uuid::Uuid;
 use xingfuma_domain::access::{Action, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::scoring::{
-    AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault, SourceType,
-    check_appeal, check_claim, may_decide, month_of, on_claim_decided, reversal,
+    Alike, AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault,
+    SourceType, check_appeal, check_claim, judge_claim, may_decide, month_of, on_claim_decided, reversal,
 };
 use xingfuma_store::claims::{self, AppealRow, ClaimRow, Filter};
 use xingfuma_store::ledger::{self, Booked, Booking};
@@ -195,7 +195,7 @@ impl App {
             return Err(AppError::Conflict("claim_not_pending"));
         }
         let award = match decision.grant {
-            true => Some(self.claimed_award(caller, &claim, decision)?),
+            true => Some(self.looked_at(self.claimed_award(caller, &claim, decision)?, &claim).await?),
             false => None,
         };
         let transaction = award.as_ref().map(|_| self.new_id());
@@ -224,6 +224,17 @@ impl App {
         })
         .await;
         self.reply(written, keyed, status, body, "claim_not_pending").await
+    }
+
+    /// Puts points on hold where the claim is one of several pieces, or one of a burst.
+    async fn looked_at(&self, award: Award, claim: &ClaimRow) -> Result<Award, AppError> {
+        let others = claims::others(self.store.pool(), claim).await?;
+        let others: Vec<Alike> = others.iter().map(|other| alike(other, claim)).collect();
+        let reason = judge_claim(&self.settings.guards, &alike(claim, claim), &others);
+        Ok(match reason {
+            Some(reason) => award.held_for(reason),
+            None => award,
+        })
     }
 
     fn claimed_award(
@@ -457,6 +468,17 @@ impl App {
     }
 }
 
+/// What a guard compares of a claim.
+fn alike(one: &ClaimRow, of: &ClaimRow) -> Alike {
+    Alike {
+        same_person: one.person_id == of.person_id,
+        rule_code: one.rule_code.clone(),
+        happened_at: one.happened_at,
+        made_at: one.made_at,
+        evidence: one.evidence.clone(),
+    }
+}
+
 fn field_of(fault: ClaimFault) -> (&'static str, &'static str) {
     match fault {
         ClaimFault::RuleUnknown => ("ruleCode", "rule_unknown"),
@@ -473,6 +495,7 @@ fn decision_told(claim: &ClaimRow, award: Option<&Award>) -> Vec<Notification> {
     let topic = match award {
         None => "claim_refused",
         Some(award) if award.notice => "claim_deducted",
+        Some(award) if award.review().is_some() => "claim_held",
         Some(_) => "claim_granted",
     };
     let data = serde_json::json!({

@@ -7,15 +7,23 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
-use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Outcome, Record, Refusal, decide, moves};
-use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_completed, on_rated};
+use xingfuma_domain::order::{
+    By, Command, Completion, Event, Hat, Hats, Order, Outcome, Rating, Record, Refusal, decide, moves,
+};
+use xingfuma_domain::scoring::{
+    Award, CompletedFacts, RatedFacts, Stretch, china_date, on_completed, on_rated,
+};
 use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::ledger::{self, Booking};
-use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
+use xingfuma_store::orders::{
+    self, Change, Earning, Engaged, Known, StoredDecision, StoredOrder, WholeOrder,
+};
 use xingfuma_store::scope::Scope;
+use xingfuma_store::served::{Rated, Service, Watched};
 use xingfuma_store::{StoreError, joining, people, writing};
 
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
@@ -342,8 +350,8 @@ impl App {
         let found = match found {
             Some(OrderFound(found)) => found.map(|whole| *whole),
             None => {
-                let month = month_of(self.clock.now());
-                orders::find_whole(self.store.pool(), &Scope::of(actor), order, Some(month)).await?
+                let earning = Earning::at(self.clock.now());
+                orders::find_whole(self.store.pool(), &Scope::of(actor), order, Some(earning)).await?
             }
         };
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
@@ -428,7 +436,7 @@ impl App {
     ) -> Result<Reply, AppError> {
         let mut change = self.change(&whole.stored, by, events).await?;
         change.decision = self.decision_by_hand(&change, by, command);
-        change.used_in_month = used_in_month(&change, whole.engaged.as_ref());
+        change.known = known(&change, whole.engaged.as_ref());
         let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
         let mut records = std::mem::take(&mut whole.records);
         records.extend(change.records.iter().cloned());
@@ -497,6 +505,7 @@ impl App {
             after.order.apply(record);
         }
         let scoring = self.bookings(&before.order, &after.order, &records).await?;
+        let watched = records.iter().find_map(|record| watched(&after.order, record));
         let answered = duty::answered(&before.order, &records, &self.context_at(at));
         let at_most = self.at_most(&before.order, &records);
         let mut notifications = notify::of(&after.order, &records);
@@ -510,7 +519,9 @@ impl App {
             answered,
             at_most,
             scoring,
-            used_in_month: None,
+            watched,
+            guards: self.settings.guards,
+            known: None,
             answer: None,
             disclosure: None,
         })
@@ -543,44 +554,72 @@ impl App {
     }
 
     fn settlement(&self, before: &Order, after: &Order, record: &Record) -> Booking {
-        let five_stars = before.rating().is_some_and(|rating| rating.stars == 5 && rating.solved);
-        let completion = after.completion().cloned().map(Box::new);
-        Booking::SettleOrder { id: self.new_id(), order: after.id, at: record.at, completion, five_stars }
+        let completion = after.completion().cloned();
+        // By which rules the last round scores, as if it were the first.
+        let mut last = after.clone();
+        last.reopened = 0;
+        let awards = completion.as_ref().map(|done| self.completed_awards(&last, done, Vec::new()));
+        let rating = before.rating().zip(completion.as_ref());
+        let rated =
+            rating.map(|(rating, done)| self.rated_awards(&last, done, rating, record.at, Vec::new()));
+        let earned = awards.into_iter().chain(rated).flatten().map(|award| award.rule_code).collect();
+        let completion = completion.map(Box::new);
+        Booking::SettleOrder { id: self.new_id(), order: after.id, at: record.at, completion, earned }
+    }
+
+    fn completed_awards(
+        &self,
+        order: &Order,
+        completion: &Completion,
+        scored: Vec<(String, Uuid)>,
+    ) -> Vec<Award> {
+        let facts = CompletedFacts {
+            order_id: order.id,
+            volunteer: completion.engagement.volunteer,
+            area: order.placed.area,
+            at: completion.completed_at,
+            complete_due: Some(completion.engagement.complete_by),
+            minutes: completion.minutes,
+            urgency: order.placed.urgency,
+            reopened: order.reopened,
+            scored,
+        };
+        on_completed(&self.rules, &facts)
+    }
+
+    fn rated_awards(
+        &self,
+        order: &Order,
+        completion: &Completion,
+        rating: &Rating,
+        at: DateTime<Utc>,
+        scored: Vec<(String, Uuid)>,
+    ) -> Vec<Award> {
+        let facts = RatedFacts {
+            order_id: order.id,
+            volunteer: completion.engagement.volunteer,
+            area: order.placed.area,
+            at,
+            stars: rating.stars,
+            solved: rating.solved,
+            on_time: completion.on_time,
+            minutes: completion.minutes,
+            urgency: order.placed.urgency,
+            reopened: order.reopened,
+            scored,
+        };
+        on_rated(&self.rules, &facts)
     }
 
     async fn awards(&self, order: &Order, record: &Record) -> Result<Vec<Booking>, AppError> {
         let Some(completion) = order.completion() else { return Ok(Vec::new()) };
-        let promise = &completion.engagement;
         let scored = match order.reopened {
             0 => Vec::new(),
             _ => ledger::scored(self.store.pool(), order.id).await?,
         };
         let awards = match &record.event {
-            Event::Rated { rating, .. } => on_rated(
-                &self.rules,
-                &RatedFacts {
-                    order_id: order.id,
-                    volunteer: promise.volunteer,
-                    area: order.placed.area,
-                    at: record.at,
-                    stars: rating.stars,
-                    solved: rating.solved,
-                    reopened: order.reopened,
-                    scored,
-                },
-            ),
-            _ => on_completed(
-                &self.rules,
-                &CompletedFacts {
-                    order_id: order.id,
-                    volunteer: promise.volunteer,
-                    area: order.placed.area,
-                    at: completion.completed_at,
-                    complete_due: Some(promise.complete_by),
-                    reopened: order.reopened,
-                    scored,
-                },
-            ),
+            Event::Rated { rating, .. } => self.rated_awards(order, completion, rating, record.at, scored),
+            _ => self.completed_awards(order, completion, scored),
         };
         Ok(awards
             .into_iter()
@@ -674,12 +713,55 @@ impl App {
     }
 }
 
-/// What a change's one award finds used up of its rule's month, if that was read along with the order.
-fn used_in_month(change: &Change, engaged: Option<&Engaged>) -> Option<i64> {
-    let [Booking::Award { award, .. }] = change.scoring.as_slice() else { return None };
-    let of_it =
-        |engaged: &&Engaged| engaged.person == award.person && engaged.month == Some(award.inputs.month);
-    let read = engaged.filter(of_it)?;
-    let used = read.used.iter().find(|(code, _)| *code == award.rule_code);
-    Some(used.map_or(0, |(_, points)| *points))
+/// What guards note of an event. The work of an order that followed another one was done, and noted, for that one.
+fn watched(order: &Order, record: &Record) -> Option<Watched> {
+    let completion = order.completion().filter(|_| order.merged_into.is_none())?;
+    let promise = &completion.engagement;
+    match &record.event {
+        Event::Completed { .. } => {
+            let at = completion.completed_at;
+            let begun = promise.arrived_at.unwrap_or(promise.accepted_at).max(at - orders::SERVICE_LONGEST);
+            Some(Watched::Service(Service {
+                order: order.id,
+                round: order.reopened,
+                county: order.county(),
+                person: promise.volunteer,
+                window: Stretch::between(begun, at),
+                minutes: completion.minutes,
+                own: promise.volunteer == order.placed.requester,
+                // Orders have no photos yet. Once they do, whether one of them looks like one that was used before
+                // (`store::media::look_alikes`) is said here.
+                photo_reused: false,
+            }))
+        }
+        Event::Rated { .. } => Some(Watched::Rating(Rated {
+            order: order.id,
+            county: order.county(),
+            volunteer: promise.volunteer,
+            requester: order.placed.requester,
+            at: record.at,
+        })),
+        _ => None,
+    }
+}
+
+/// What was used up of the caps of a change's one award, and what guards go by, if both were read along with the order.
+fn known(change: &Change, engaged: Option<&Engaged>) -> Option<Known> {
+    let person = match change.watched.as_ref()? {
+        Watched::Service(service) => service.person,
+        Watched::Rating(rated) => rated.volunteer,
+    };
+    let read = engaged.filter(|engaged| engaged.person == person)?;
+    let mut known = Known { so_far: read.so_far.clone(), ..Known::default() };
+    if let [Booking::Award { award, .. }] = change.scoring.as_slice() {
+        if award.person != person || read.day != Some(china_date(award.at)) {
+            return None;
+        }
+        for counter in award.counters() {
+            let of_it =
+                |(key, _): &&((String, String), i64)| *key == (counter.code.clone(), counter.window.clone());
+            known.used.note(counter.span, read.used.iter().find(of_it).map_or(0, |(_, points)| *points));
+        }
+    }
+    Some(known)
 }

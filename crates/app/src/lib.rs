@@ -14,12 +14,13 @@ use xingfuma_domain::access::Actor;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
-use xingfuma_domain::scoring::RuleBook;
+use xingfuma_domain::scoring::{Guards, RuleBook};
 use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
 use xingfuma_store::Store;
 
+pub mod activity;
 pub mod audit;
 pub mod beside;
 pub mod board;
@@ -34,6 +35,7 @@ pub mod dispatch;
 pub mod duty;
 pub mod error;
 pub mod filling;
+pub mod holds;
 pub mod keys;
 pub mod limits;
 pub mod log_in;
@@ -43,6 +45,7 @@ pub mod notify;
 pub mod offering;
 pub mod own_data;
 pub mod passbook;
+pub mod patrol;
 pub mod period;
 pub mod place;
 pub mod plates;
@@ -86,6 +89,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The rules of scoring.
     pub rules: RuleBook,
+    /// From which point on points are held for review.
+    pub guards: Guards,
 }
 
 /// Everything a use case works with. Cheap to clone.

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::scoring::{PostedTransaction, Rule, recompute, reversal};
+use xingfuma_store::holds::{self, HoldRow};
 use xingfuma_store::ledger::{self, Balances, Booked, Booking, PassbookRow};
 use xingfuma_store::{StoreError, idempotency, transact};
 
@@ -29,6 +30,8 @@ pub struct Why {
     pub rule: Option<Rule>,
     /// The number again, from the stored inputs and that version.
     pub recomputed: i64,
+    /// Why it is, or was, on hold for review, and what became of that.
+    pub hold: Option<HoldRow>,
 }
 
 impl App {
@@ -65,7 +68,8 @@ impl App {
         let recomputed = recompute(&posting.inputs, rule.as_ref());
         let recomputed =
             recomputed.ok_or_else(|| AppError::Internal(format!("rule {} is gone", posting.rule_code)))?;
-        Ok(Why { recomputed, rule, posted })
+        let hold = holds::find(self.store.pool(), self.settings.county, entry).await?;
+        Ok(Why { recomputed, rule, posted, hold })
     }
 
     /// Reverses one entry exactly, with a reason; each entry once.

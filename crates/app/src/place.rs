@@ -194,7 +194,8 @@ impl App {
         if !operator && (on_behalf.is_some() || channel == Channel::Hotline) {
             return Err(AppError::Forbidden);
         }
-        if channel == Channel::Patrol && !caller.actor.is(Role::Volunteer) {
+        let serves = caller.actor.is(Role::Volunteer) || caller.actor.is(Role::GridLeader);
+        if channel == Channel::Patrol && !serves {
             return Err(AppError::Forbidden);
         }
         fields.check()?;
@@ -273,7 +274,9 @@ impl App {
             decision: None,
             notifications: Vec::new(),
             scoring: Vec::new(),
-            used_in_month: None,
+            watched: None,
+            guards: self.settings.guards,
+            known: None,
             answer: self.answer(Some(keyed), id, status, &body),
             disclosure: None,
         };

@@ -8,10 +8,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-use xingfuma_domain::scoring::month_of;
 use xingfuma_store::StoreError;
 use xingfuma_store::asking::{self, Asking, Found};
-use xingfuma_store::orders::WholeOrder;
+use xingfuma_store::orders::{Earning, WholeOrder};
 use xingfuma_store::sessions::{self, LiveSession};
 
 use crate::{App, AppError, Caller};
@@ -113,7 +112,7 @@ impl App {
         session: Uuid,
         order: Uuid,
     ) -> Result<(Caller, OrderFound), AppError> {
-        let asking = Asking { session, order, month: month_of(self.clock.now()) };
+        let asking = Asking { session, order, earning: Earning::at(self.clock.now()) };
         let found = self.ask(|answer| Question::WithOrder(asking, answer)).await?;
         let (live, order) = found.ok_or(AppError::Unauthenticated)?;
         Ok((self.caller_of(session, live)?, OrderFound(order.map(Box::new))))

@@ -245,7 +245,7 @@ impl App {
             let answer = self.answer(keyed, id, status, &body);
             let order_change = self.follow_in_order(caller, &post, &after).await?;
             let order_after = order_change.as_ref().map(|change| change.after.order.clone());
-            let booking = self.featured_booking(caller, &post, &after)?;
+            let bookings = self.featured_bookings(caller, &post, &after)?;
             let written: Result<(), StoreError> = transact(&self.store, move |conn| {
                 Box::pin(async move {
                     idempotency::keep(conn, answer.as_ref()).await?;
@@ -256,7 +256,7 @@ impl App {
                     if let Some(change) = &order_change {
                         writing::update(conn, change).await?;
                     }
-                    if let Some(booking) = &booking {
+                    for booking in &bookings {
                         ledger::book(conn, booking).await?;
                     }
                     Ok(())
@@ -328,13 +328,13 @@ impl App {
         Ok(Some(self.change(&stored, by, events).await?))
     }
 
-    fn featured_booking(
+    fn featured_bookings(
         &self,
         caller: &Caller,
         before: &PostRow,
         after: &PostRow,
-    ) -> Result<Option<Booking>, AppError> {
-        let (None, Some(at)) = (before.featured_at, after.featured_at) else { return Ok(None) };
+    ) -> Result<Vec<Booking>, AppError> {
+        let (None, Some(at)) = (before.featured_at, after.featured_at) else { return Ok(Vec::new()) };
         let facts = FeaturedFacts {
             post_id: after.id,
             volunteer: after.volunteer_id,
@@ -342,8 +342,8 @@ impl App {
             at,
             decided_by: caller.actor.person,
         };
-        let award = on_featured(&self.rules, &facts).into_iter().next();
-        Ok(award.map(|award| Booking::Award { id: self.new_id(), award: Box::new(award) }))
+        let booking = |award| Booking::Award { id: self.new_id(), award: Box::new(award) };
+        Ok(on_featured(&self.rules, &facts).into_iter().map(booking).collect())
     }
 
     /// Published posts, newest first: for everybody.

@@ -287,6 +287,10 @@ pub enum Action {
     ReadDeadLetters,
     /// Give such an order back to the queue.
     ReplayDeadLetter,
+    /// Announce activities, tell those who joined, show the code for checking in.
+    HoldActivity,
+    /// See activities with those who take part, and patrols of others.
+    ReadActivity,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -310,9 +314,17 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
             &[Role::Dispatcher, Role::CountyAdmin]
         }
         Action::KeepShop => &[Role::Shopkeeper],
+        Action::HoldActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
+        Action::ReadActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
+}
+
+/// Whether somebody is a volunteer of an area: he serves somewhere inside it.
+pub fn takes_part(actor: &Actor, area: AreaCode) -> bool {
+    let serving = [Role::Volunteer, Role::GridLeader];
+    serving.into_iter().flat_map(|role| actor.areas(role)).any(|of| area.contains(&of))
 }
 
 /// Whether somebody may keep a team's roster: its leader, or a dispatcher over everything that the team serves.
@@ -693,7 +705,7 @@ mod tests {
     const MATRIX: [(Role, &[Action]); 9] = [
         (Role::Resident, &[]),
         (Role::Volunteer, &[]),
-        (Role::GridLeader, &[Action::ClaimForOther]),
+        (Role::GridLeader, &[Action::ClaimForOther, Action::HoldActivity, Action::ReadActivity]),
         (
             Role::Dispatcher,
             &[
@@ -707,6 +719,8 @@ mod tests {
                 Action::KeepRoster,
                 Action::OpenShop,
                 Action::ReadShopBooks,
+                Action::HoldActivity,
+                Action::ReadActivity,
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
@@ -729,6 +743,8 @@ mod tests {
                 Action::ClosePeriod,
                 Action::OpenShop,
                 Action::ReadShopBooks,
+                Action::HoldActivity,
+                Action::ReadActivity,
                 Action::ReadAudit,
                 Action::ManageStaff,
                 Action::ReadSignReports,
@@ -744,13 +760,14 @@ mod tests {
                 Action::ReadEntries,
                 Action::ReadClaims,
                 Action::ReadShopBooks,
+                Action::ReadActivity,
                 Action::ReadAudit,
                 Action::ReadSignReports,
             ],
         ),
     ];
 
-    const ACTIONS: [Action; 20] = [
+    const ACTIONS: [Action; 22] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -771,7 +788,27 @@ mod tests {
         Action::OpenShop,
         Action::KeepShop,
         Action::ReadShopBooks,
+        Action::HoldActivity,
+        Action::ReadActivity,
     ];
+
+    #[test]
+    fn whoever_serves_inside_an_area_takes_part_in_its_activities() {
+        let serves = volunteer(WORKER);
+        for (of, part) in [
+            (COUNTY, true),
+            (TOWNSHIP, true),
+            (VILLAGE, true),
+            (GRID, true),
+            (MICRO_GRID, false),
+            (SIBLING_GRID, false),
+            (SIBLING_TOWNSHIP, false),
+            (OTHER_COUNTY, false),
+        ] {
+            assert_eq!(takes_part(&serves, area(of)), part, "{of}");
+            assert!(!takes_part(&with_role(Role::Dispatcher, TOWNSHIP), area(of)), "{of}");
+        }
+    }
 
     #[test]
     fn every_role_and_action() {

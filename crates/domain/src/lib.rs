@@ -8,6 +8,7 @@
 //! * [`access`]: who may do and see what; [`limit`]: how often.
 
 pub mod access;
+pub mod activity;
 pub mod area;
 pub mod audit;
 pub mod badge;

@@ -74,7 +74,7 @@ pub fn alike(one: &Likeness<'_>, other: &Likeness<'_>) -> Alike {
 
 /// The share of pairs of letters that two texts have in common, in percent. Chinese has no spaces, so pairs of letters
 /// stand for words; punctuation and spaces do not count.
-fn common_percent(one: &str, other: &str) -> u32 {
+pub(crate) fn common_percent(one: &str, other: &str) -> u32 {
     let (one, other) = (pairs(one), pairs(other));
     let common = one.intersection(&other).count();
     let all = one.len() + other.len() - common;

@@ -9,10 +9,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::{FromQueryResult, QueryResult};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
-use xingfuma_domain::scoring::YearMonth;
 
 use crate::lanes::Lanes;
-use crate::orders::{self, WHOLE, WholeOrder, WholeRow, whole_columns};
+use crate::orders::{self, Earning, Places, WHOLE, WholeOrder, WholeRow, whole_columns};
 use crate::scope::Scope;
 use crate::sessions::{self, LIVE, LiveRow, LiveSession, live_columns, live_session, team_text};
 use crate::{Store, StoreError, unreadable};
@@ -24,8 +23,8 @@ pub struct Asking {
     pub session: Uuid,
     /// The order.
     pub order: Uuid,
-    /// The month of which the volunteer's used caps are read along.
-    pub month: YearMonth,
+    /// What is read along of whoever accepted it.
+    pub earning: Earning,
 }
 
 /// What was found: nobody without a live session; no order where it is not there for him.
@@ -49,7 +48,7 @@ pub async fn live_with_orders(
             Some(session) => {
                 let scope = Scope::of(&session.actor);
                 let order =
-                    orders::find_whole(store.pool(), &scope, asking.order, Some(asking.month)).await?;
+                    orders::find_whole(store.pool(), &scope, asking.order, Some(asking.earning)).await?;
                 Some((session, order))
             }
             None => None,
@@ -61,10 +60,13 @@ pub async fn live_with_orders(
 async fn together(lanes: &Lanes, questions: &[Asking], now: DateTime<Utc>) -> Result<Vec<Found>, StoreError> {
     let sessions: Vec<Uuid> = questions.iter().map(|asking| asking.session).collect();
     let ids: Vec<Uuid> = questions.iter().map(|asking| asking.order).collect();
-    let months: Vec<String> = questions.iter().map(|asking| asking.month.to_string()).collect();
+    let months: Vec<String> = questions.iter().map(|asking| asking.earning.month()).collect();
+    let days: Vec<String> = questions.iter().map(|asking| asking.earning.day.to_string()).collect();
+    let since: Vec<i64> = questions.iter().map(|asking| asking.earning.since_ms).collect();
     let rows = lanes
         .run(move |connection| {
-            let query = sqlx::query(TEXT.clone()).bind(sessions).bind(now).bind(ids).bind(months);
+            let query = sqlx::query(TEXT.clone()).bind(sessions).bind(now).bind(ids);
+            let query = query.bind(months).bind(days).bind(since);
             Box::pin(async move { query.fetch_all(connection).await })
         })
         .await?;
@@ -76,7 +78,9 @@ async fn together(lanes: &Lanes, questions: &[Asking], now: DateTime<Utc>) -> Re
         let Some(session) = live_session(LiveRow::from_query_result(&row, "")?)? else { continue };
         let there: Option<i64> = row.try_get("", "order_number")?;
         let order = match there {
-            Some(_) => Some(WholeRow::from_query_result(&row, "order_")?.whole(Some(questions[nth].month))?),
+            Some(_) => {
+                Some(WholeRow::from_query_result(&row, "order_")?.whole(Some(questions[nth].earning))?)
+            }
             None => None,
         };
         found[nth] = Some((session, order));
@@ -84,12 +88,16 @@ async fn together(lanes: &Lanes, questions: &[Asking], now: DateTime<Utc>) -> Re
     Ok(found)
 }
 
+/// Where a question has what is read along with its order.
+const PLACES: Places =
+    Places { month: "q.month", day: "q.day", order: "q.order_id::text", since_ms: "q.since_ms" };
+
 /// Each question with its session, and the order if it is within the scope of that session's person.
 static TEXT: LazyLock<SqlStr> = LazyLock::new(|| {
-    let (live, order) = (live_columns(team_text(true)), whole_columns("order_", "q.month"));
+    let (live, order) = (live_columns(team_text(true)), whole_columns("order_", &PLACES));
     AssertSqlSafe(format!(
-        "SELECT q.nth, {live}, {order} FROM unnest($1::uuid[], $3::uuid[], $4::text[]) WITH ORDINALITY \
-         AS q (session_id, order_id, month, nth) JOIN session s ON s.id = q.session_id \
+        "SELECT q.nth, {live}, {order} FROM unnest($1::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int8[]) \
+         WITH ORDINALITY AS q (session_id, order_id, month, day, since_ms, nth) JOIN session s ON s.id = q.session_id \
          JOIN person p ON p.id = s.person_id LEFT JOIN ({WHOLE}) ON o.id = q.order_id AND o.county = s.county \
          AND {WITHIN} WHERE {LIVE}"
     ))

@@ -1,6 +1,6 @@
 //! Claims (申报) and appeals. A decision is a guarded update: whoever decides what is decided already touches nothing.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
@@ -157,6 +157,30 @@ pub async fn find(
 ) -> Result<Option<ClaimRow>, StoreError> {
     let text = format!("SELECT {CLAIM} FROM score_claim WHERE id = $1 AND county = $2");
     sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await
+}
+
+/// Other claims for the same person about the days around it, and those for him or by the same claimant that were made
+/// within a day of it; none that were refused.
+///
+/// # Errors
+/// When the database fails.
+pub async fn others(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<Vec<ClaimRow>, StoreError> {
+    let day = TimeDelta::days(1);
+    let text = format!(
+        "SELECT {CLAIM} FROM score_claim WHERE (person_id = $1 OR claimed_by = $2) AND id <> $3 \
+         AND status <> 'refused' AND ((person_id = $1 AND happened_at > $4 AND happened_at < $5) \
+         OR (made_at >= $6 AND made_at <= $7)) ORDER BY id LIMIT 1000"
+    );
+    let values = vec![
+        claim.person_id.into(),
+        claim.claimed_by.into(),
+        claim.id.into(),
+        (claim.happened_at - day).into(),
+        (claim.happened_at + day).into(),
+        (claim.made_at - day).into(),
+        (claim.made_at + day).into(),
+    ];
+    sql::all(conn, &text, values).await
 }
 
 /// Stores an appeal; answers whether it is the first against its deduction.

@@ -7,6 +7,7 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod activities;
 pub mod asking;
 pub mod audit;
 pub mod badges;
@@ -17,6 +18,7 @@ pub mod directory;
 pub mod due;
 pub mod duty;
 pub mod heartbeat;
+pub mod holds;
 pub mod idempotency;
 pub mod inbox;
 pub mod joining;
@@ -26,12 +28,14 @@ pub mod migrations;
 mod moving;
 pub mod orders;
 pub mod own_data;
+pub mod patrols;
 pub mod people;
 pub mod periods;
 pub mod placing;
 pub mod posts;
 pub mod scope;
 pub mod seed;
+pub mod served;
 pub mod sessions;
 pub mod shop;
 pub mod signs;

@@ -89,6 +89,8 @@ impl MigratorTrait for Migrator {
                 name: "m0047_dead_letters",
                 text: include_str!("../schema/0047_dead_letters.sql"),
             }),
+            Box::new(Step { name: "m0050_guards", text: include_str!("../schema/0050_guards.sql") }),
+            Box::new(Step { name: "m0051_activities", text: include_str!("../schema/0051_activities.sql") }),
         ]
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::{Event, Order, Record, Status};
-use xingfuma_domain::scoring::YearMonth;
+use xingfuma_domain::scoring::{Guards, Stretch, Used, YearMonth, china_date};
 
 use crate::audit::AuditEntry;
 use crate::scope::{Scope, area_condition};
+use crate::served::{SoFar, Watched, as_reason};
 use crate::sql;
 use crate::{StoreError, duty, idempotency, ledger, unreadable};
 
@@ -82,12 +83,25 @@ pub struct Change {
     pub at_most: Option<(Uuid, i64)>,
     /// Points.
     pub scoring: Vec<ledger::Booking>,
-    /// Points of the one award's rule that its month had used up when the order was read, if that is known.
-    pub used_in_month: Option<i64>,
+    /// What guards note of it.
+    pub watched: Option<Watched>,
+    /// From which point on guards look at something.
+    pub guards: Guards,
+    /// What was used up of the one award's caps, and what guards go by, when the order was read, if that is known.
+    pub known: Option<Known>,
     /// The answer to keep under the caller's key.
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
+}
+
+/// What was read with an order for a command that scores.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What was used up of the award's caps.
+    pub used: Used,
+    /// What guards go by.
+    pub so_far: SoFar,
 }
 
 impl Change {
@@ -107,6 +121,7 @@ impl Change {
         };
         self.at_most.is_none()
             && self.scoring.is_empty()
+            && self.watched.is_none()
             && self.answer.is_none()
             && self.disclosure.is_none()
             && !self.records.iter().any(more)
@@ -225,10 +240,36 @@ pub struct Engaged {
     pub person: Uuid,
     /// The name by which the others know him.
     pub surname: String,
-    /// The month that was asked for.
-    pub month: Option<YearMonth>,
-    /// Points of rules with a cap that were used up in it, by the rule's code.
-    pub used: Vec<(String, i64)>,
+    /// The day that was asked for.
+    pub day: Option<NaiveDate>,
+    /// Points that were used up of caps in that month, on that day and of this order, by code and window.
+    pub used: Vec<((String, String), i64)>,
+    /// What guards go by.
+    pub so_far: SoFar,
+}
+
+/// Longer ago nobody looks for the beginning of a service, nor for another one that it might overlap.
+pub const SERVICE_LONGEST: TimeDelta = TimeDelta::days(62);
+
+/// What is read along with an order that may be completed or rated: what points that come of it rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earning {
+    /// The day (China time) on which points come of it.
+    pub day: NaiveDate,
+    /// Services that ended before this are of no interest: milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+impl Earning {
+    /// What points rest on that come of something at this moment.
+    pub fn at(now: DateTime<Utc>) -> Earning {
+        Earning { day: china_date(now), since_ms: (now - SERVICE_LONGEST).timestamp_millis() }
+    }
+
+    /// Its month, as caps name it.
+    pub(crate) fn month(self) -> String {
+        YearMonth::of(self.day).to_string()
+    }
 }
 
 /// A whole order as a statement answers it.
@@ -246,17 +287,32 @@ pub(crate) struct WholeRow {
     engaged: Option<Uuid>,
     engaged_surname: Option<String>,
     used: Option<String>,
+    services: Option<i64>,
+    taken: Option<String>,
+    reason: Option<String>,
+    rated_back_ms: Option<i64>,
 }
 
 impl WholeRow {
-    /// The order; `month` is the one whose used caps were asked for.
-    pub(crate) fn whole(self, month: Option<YearMonth>) -> Result<WholeOrder, StoreError> {
+    /// The order; `earning` is what was asked for along with it.
+    pub(crate) fn whole(self, earning: Option<Earning>) -> Result<WholeOrder, StoreError> {
         let records = serde_json::from_str(self.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
+        let so_far = SoFar {
+            services: self.services.unwrap_or(0),
+            taken: pairs(self.taken.as_deref(), |text| text.parse().ok())
+                .into_iter()
+                .map(|(from, to)| Stretch { from, to })
+                .collect(),
+            rated_back_ms: self.rated_back_ms,
+            reason: as_reason(self.reason.as_deref())?,
+        };
+        let used = pairs(self.used.as_deref(), as_counter);
         let engaged = self.engaged.zip(self.engaged_surname).map(|(person, surname)| Engaged {
             person,
             surname,
-            month,
-            used: self.used.as_deref().map(pairs).unwrap_or_default(),
+            day: earning.map(|earning| earning.day),
+            used,
+            so_far,
         });
         let row = Row {
             number: self.number,
@@ -275,20 +331,36 @@ impl WholeRow {
 pub(crate) const WHOLE: &str = "orders o LEFT JOIN person r ON r.id = o.requester_id LEFT JOIN person v ON v.id = \
     (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1)";
 
-/// What a whole order is read as, each column's name begun with `prefix`; `month` is a placeholder.
-pub(crate) fn whole_columns(prefix: &str, month: &str) -> String {
+/// Where a statement has what an [`Earning`] asks for, and the order's id as text.
+pub(crate) struct Places {
+    pub(crate) month: &'static str,
+    pub(crate) day: &'static str,
+    pub(crate) order: &'static str,
+    pub(crate) since_ms: &'static str,
+}
+
+/// What a whole order is read as, each column's name begun with `prefix`.
+pub(crate) fn whole_columns(prefix: &str, places: &Places) -> String {
     let of_order = ["number", "snapshot", "description", "private", "wished_from", "wished_to"];
     let of_order = of_order.map(|name| format!("o.{name} AS {prefix}{name}")).join(", ");
+    let Places { month, day, order, since_ms } = places;
     format!(
         "{of_order}, r.data_key AS {prefix}requester_key, r.private AS {prefix}requester_private, \
          (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' FROM order_event e \
          WHERE e.order_id = o.id) AS {prefix}records, v.id AS {prefix}engaged, v.surname AS {prefix}engaged_surname, \
-         (SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
-         WHERE c.person_id = v.id AND c.month = {month}) AS {prefix}used"
+         (SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
+         WHERE c.person_id = v.id AND c.month IN ({month}, {day}, {order})) AS {prefix}used, \
+         (SELECT n.services FROM served_count n WHERE n.person_id = v.id) AS {prefix}services, \
+         (SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
+         WHERE s.person_id = v.id AND s.to_ms > {since_ms}) AS {prefix}taken, \
+         (SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1) AS {prefix}reason, \
+         (SELECT CASE WHEN b.low_id = v.id THEN b.low_ms ELSE b.high_ms END FROM rated_pair b \
+         WHERE b.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
+         AND b.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END) AS {prefix}rated_back_ms"
     )
 }
 
-/// One order with its events, if the scope reaches it; with `month`, also what the volunteer has used of his caps in it.
+/// One order with its events, if the scope reaches it; with `earning`, also what points that come of it rest on.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
@@ -296,20 +368,29 @@ pub async fn find_whole(
     conn: &impl ConnectionTrait,
     scope: &Scope,
     id: Uuid,
-    month: Option<YearMonth>,
+    earning: Option<Earning>,
 ) -> Result<Option<WholeOrder>, StoreError> {
-    let mut values = vec![id.into(), month.map(|month| month.to_string()).into()];
+    let mut values = vec![
+        id.into(),
+        earning.map(Earning::month).into(),
+        earning.map(|earning| earning.day.to_string()).into(),
+        id.to_string().into(),
+        earning.map(|earning| earning.since_ms).into(),
+    ];
     let condition = scope.condition(&mut values);
-    let columns = whole_columns("", "$2");
+    let columns = whole_columns("", &Places { month: "$2", day: "$3", order: "$4", since_ms: "$5" });
     let text = format!("SELECT {columns} FROM {WHOLE} WHERE o.id = $1 AND {condition}");
-    sql::one::<WholeRow>(conn, &text, values).await?.map(|row| row.whole(month)).transpose()
+    sql::one::<WholeRow>(conn, &text, values).await?.map(|row| row.whole(earning)).transpose()
 }
 
-/// `609=3;610=5`, as the statement puts it together.
-fn pairs(text: &str) -> Vec<(String, i64)> {
-    let pair =
-        |text: &str| text.rsplit_once('=').and_then(|(code, n)| Some((code.to_owned(), n.parse().ok()?)));
-    text.split(';').filter_map(pair).collect()
+/// `609/2026-03=3;610/2026-03=5`, as the statement puts it together.
+fn pairs<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<(T, i64)> {
+    let pair = |text: &str| text.rsplit_once('=').and_then(|(key, n)| Some((read(key)?, n.parse().ok()?)));
+    text.unwrap_or_default().split(';').filter_map(pair).collect()
+}
+
+fn as_counter(text: &str) -> Option<(String, String)> {
+    text.split_once('/').map(|(code, window)| (code.to_owned(), window.to_owned()))
 }
 
 /// The events of an order, oldest first.

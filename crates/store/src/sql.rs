@@ -124,7 +124,7 @@ pub(crate) struct Together {
     text: String,
     values: Vec<Value>,
     parts: usize,
-    insists: Vec<&'static str>,
+    insists: Vec<String>,
 }
 
 impl Together {
@@ -157,8 +157,8 @@ impl Together {
     }
 
     /// Fails the statement as a whole ([`was_not_so`]) if the guard finds its row and this does not hold.
-    pub(crate) fn insist(&mut self, holds: &'static str) {
-        self.insists.push(holds);
+    pub(crate) fn insist(&mut self, holds: impl Into<String>) {
+        self.insists.push(holds.into());
     }
 
     fn given(&mut self, rows: Rows) -> String {

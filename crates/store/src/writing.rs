@@ -15,7 +15,7 @@ use crate::ledger::{Booking, within};
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
 use crate::{
-    Store, StoreError, audit, due, duty, idempotency, ledger, moving, transact, unreadable, whistles,
+    Store, StoreError, audit, due, duty, idempotency, ledger, moving, served, transact, unreadable, whistles,
 };
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
@@ -106,22 +106,40 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
         DatabaseBackend::Postgres => run_together(conn, change, together(change)?).await?,
         _ => update_one_by_one(conn, change).await?,
     }
+    let reason = match &change.watched {
+        Some(watched) => served::record(conn, watched, &change.guards).await?,
+        None => None,
+    };
     for booking in &change.scoring {
-        ledger::book(conn, booking).await?;
+        ledger::book(conn, &booking.looked_at(reason)).await?;
     }
     Ok(())
 }
 
-/// The change as one statement, with its points if they can go along.
+/// The change as one statement, with its points and what guards note, if they can go along: what they rest on was read
+/// with the order, and the statement insists that it still stands there.
 fn all_in_one(change: &Change) -> Result<Option<Together>, StoreError> {
-    let award = match (change.scoring.as_slice(), change.used_in_month) {
-        ([], _) => None,
-        ([Booking::Award { id, award }], Some(used)) => Some((*id, award, used)),
+    let award = match change.scoring.as_slice() {
+        [] => None,
+        [Booking::Award { id, award }] => Some((*id, award)),
         _ => return Ok(None),
     };
     let mut together = together(change)?;
+    if award.is_none() && change.watched.is_none() {
+        return Ok(Some(together));
+    }
+    let Some(known) = &change.known else { return Ok(None) };
+    let watched = change.watched.as_ref();
+    let reason =
+        watched.and_then(|watched| served::add(&mut together, watched, &known.so_far, &change.guards));
     let goes_along = match award {
-        Some((id, award, used)) => within::add(&mut together, id, award, used)?,
+        Some((id, award)) => {
+            let award = match reason {
+                Some(reason) => (**award).clone().held_for(reason),
+                None => (**award).clone(),
+            };
+            within::add(&mut together, id, &award, known.used)?
+        }
         None => true,
     };
     Ok(goes_along.then_some(together))

@@ -10,6 +10,7 @@ use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
 use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::scoring::Guards;
 use xingfuma_store::StoreError;
 
 /// Why the program does not start, or stops.
@@ -126,6 +127,8 @@ pub(crate) struct MetricsConfiguration {
 pub(crate) struct ScoreConfiguration {
     /// The directory of the county's own rules; without it the sample's hold.
     pub(crate) rules: Option<PathBuf>,
+    /// From which point on points are held for review; zero switches a guard off.
+    pub(crate) guards: Guards,
 }
 
 /// A text, also where it looks like a number: a value in the environment has no quotes.

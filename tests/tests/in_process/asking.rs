@@ -3,10 +3,9 @@
 
 use uuid::Uuid;
 use xingfuma_app::{Caller, command::Request, place::PlaceRequest};
-use xingfuma_domain::scoring::month_of;
 use xingfuma_store::{
     asking::{Asking, live_with_orders},
-    orders,
+    orders::{self, Earning},
     scope::Scope,
 };
 
@@ -68,11 +67,11 @@ async fn orders_of_all_kinds(county: &SmallCounty) -> Vec<Uuid> {
 
 async fn an_order_comes_with_its_session_within_his_scope(county: SmallCounty) {
     let (store, now) = (&county.app.store, county.app.clock.now());
-    let (month, all) = (month_of(now), orders_of_all_kinds(&county).await);
+    let (earning, all) = (Earning::at(now), orders_of_all_kinds(&county).await);
     let everybody = county.everybody();
     let questions: Vec<Asking> = everybody
         .iter()
-        .flat_map(|caller| all.iter().map(|order| Asking { session: caller.session, order: *order, month }))
+        .flat_map(|caller| all.iter().map(|order| Asking { session: caller.session, order: *order, earning }))
         .collect();
     let found = live_with_orders(store, &questions, now).await.expect("the database is there");
     let (mut there, mut not_there) = (0, 0);
@@ -81,7 +80,7 @@ async fn an_order_comes_with_its_session_within_his_scope(county: SmallCounty) {
         let (session, found) = found.expect("all of them are logged in");
         assert_eq!(session.actor, caller.actor);
         let scope = Scope::of(&caller.actor);
-        let wanted = orders::find_whole(store.pool(), &scope, *order, Some(month)).await;
+        let wanted = orders::find_whole(store.pool(), &scope, *order, Some(earning)).await;
         let wanted = wanted.expect("the database is there");
         assert_eq!(format!("{found:?}"), format!("{wanted:?}"), "{order} for {:?}", caller.actor);
         *(if found.is_some() { &mut there } else { &mut not_there }) += 1;
@@ -89,7 +88,7 @@ async fn an_order_comes_with_its_session_within_his_scope(county: SmallCounty) {
     assert!(there > 20 && not_there > 20, "both are seen: {there} and {not_there}");
 
     county.app.log_out(&county.people.resident, false).await.expect("the database is there");
-    let asking = |caller: &Caller| Asking { session: caller.session, order: all[0], month };
+    let asking = |caller: &Caller| Asking { session: caller.session, order: all[0], earning };
     let both = [asking(&county.people.resident), asking(&county.people.volunteers[0])];
     let found = live_with_orders(store, &both, now).await.expect("the database is there");
     assert!(found[0].is_none(), "a session that is over finds nothing");

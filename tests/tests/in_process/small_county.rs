@@ -27,7 +27,7 @@ use xingfuma_domain::{
     access::Role,
     area::Level,
     order::{Order, Record},
-    scoring::RuleBook,
+    scoring::{Guards, RuleBook},
 };
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
@@ -339,6 +339,8 @@ async fn start(
     let foundation = Foundation {
         settings: Settings {
             rules: RuleBook::sample(),
+            // Days pass at once here; what guards look at has tests of its own.
+            guards: Guards { quick_seconds: 0, minutes_tolerance: 0, ring_days: 0, ..Guards::default() },
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::scoring::{PostedTransaction, reversal};
+use xingfuma_domain::scoring::{Award, Caps, PostedTransaction, reversal};
 use xingfuma_store::StoreError;
 use xingfuma_store::ledger::verify;
 use xingfuma_store::ledger::{Booked, Booking, balances, find};
@@ -107,4 +107,66 @@ async fn nobody_spends_what_is_not_there(database: Database) {
 async fn thirty_two_clients_of_one_balance_never_overdraw_it() {
     nobody_spends_what_is_not_there(Database::sqlite().await).await;
     nobody_spends_what_is_not_there(Database::postgres("ledger_spending").await).await;
+}
+
+/// What a person has, put aside included.
+async fn had(database: &Database, person: Uuid) -> i64 {
+    let left = balances(database.store.pool(), county(), person).await.expect("balances");
+    left.assessment + left.held
+}
+
+/// An award of three points by these caps.
+fn capped(order: u128, person: Uuid, number: u64, round: u32, caps: Caps, id: Uuid) -> Booking {
+    match completion(order, person, number, false, round, id) {
+        Booking::Award { id, award } => Booking::Award { id, award: Box::new(Award { caps, ..*award }) },
+        other => other,
+    }
+}
+
+async fn no_cap_is_overdrawn(database: Database) {
+    const AT_ONCE: u64 = 32;
+    let (database, mut chance) = (Arc::new(database), Chance::new(13));
+    let cap = |month, day, order| Caps { month, day, order };
+    // Of different orders on one day; on different days of one month; and all of one order, round after round.
+    let cases: [(&str, Caps, i64, fn(u64) -> (u128, u64, u32)); 4] = [
+        ("a month", cap(Some(20), None, None), 20, |n| (u128::from(n), n, 0)),
+        ("a day", cap(Some(90), Some(7), None), 7, |n| (u128::from(n), 0, 0)),
+        ("an order", cap(Some(90), None, Some(5)), 5, |n| (1, 0, u32::try_from(n).expect("a round"))),
+        ("all of them", cap(Some(8), Some(50), Some(50)), 8, |n| (1, 0, u32::try_from(n).expect("a round"))),
+    ];
+    for (case, (what, caps, most, place)) in (1_u128..).zip(cases) {
+        let person = Uuid::from_u128(0xCA00 + case);
+        let mut waiting = JoinSet::new();
+        for n in 0..AT_ONCE {
+            let (order, number, round) = place(n);
+            let id = chance.id(u64::try_from(case).expect("a case") * 1_000 + n);
+            let booking = capped(case * 1_000 + order, person, number, round, caps, id);
+            let database = database.clone();
+            waiting.spawn(async move {
+                let booked = database.book(booking).await.expect("booked");
+                let so_far = had(&database, person).await;
+                (booked, so_far)
+            });
+        }
+        for (booked, so_far) in waiting.join_all().await {
+            assert_eq!(booked, Booked::New, "{what}");
+            assert!(so_far <= most, "{what}: {so_far}");
+        }
+        assert_eq!(had(&database, person).await, most, "{what}");
+        // The same again under other ids: known, and nothing more is taken from any cap.
+        for n in 0..AT_ONCE {
+            let (order, number, round) = place(n);
+            let id = chance.id(u64::try_from(case).expect("a case") * 1_000 + 500 + n);
+            let again = capped(case * 1_000 + order, person, number, round, caps, id);
+            assert_eq!(database.book(again).await.expect("booked"), Booked::Known, "{what}");
+        }
+        assert_eq!(had(&database, person).await, most, "{what}, again");
+    }
+    assert_eq!(verify(database.store.pool()).await.expect("a verdict").faults, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_two_awards_at_once_never_exceed_a_cap_of_month_day_or_order() {
+    no_cap_is_overdrawn(Database::sqlite().await).await;
+    no_cap_is_overdrawn(Database::postgres("ledger_caps").await).await;
 }

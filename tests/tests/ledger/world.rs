@@ -6,10 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use tempfile::TempDir;
 use uuid::Uuid;
+use xingfuma_domain::deadline::Urgency;
 use xingfuma_domain::scoring::{
     AccountRef, CompletedFacts, CorrectionKind, Draft, HoldReason, Ledger, Leg, Posting, Purse, RatedFacts,
-    Reservation, RuleBook, ScoringFault, hold, on_completed, on_rated, release, reserve, reversal, spend,
-    void,
+    Reservation, RuleBook, ScoringFault, Used, hold, on_completed, on_rated, release, reserve, reversal,
+    spend, void,
 };
 use xingfuma_store::ledger::{Booked, Booking, book};
 use xingfuma_store::{Store, StoreError, StoreOptions, migrations, transact};
@@ -131,6 +132,8 @@ fn completed(order: u128, volunteer: Uuid, at: DateTime<Utc>, late: bool, reopen
         area: "140724104".parse().expect("a township"),
         at,
         complete_due: Some(due),
+        minutes: 20,
+        urgency: Urgency::Normal,
         reopened,
         scored: Vec::new(),
     }
@@ -154,7 +157,7 @@ pub(crate) fn completion(
 pub(crate) fn redemption(source: u128, person: Uuid, points: i64, number: u64) -> Posting {
     let facts = completed(source, person, moment(number), false, 0);
     let award = on_completed(&RuleBook::sample(), &facts).pop().expect("an award");
-    let plain = award.posting(0).expect("a posting");
+    let plain = award.posting(Used::default()).expect("a posting");
     let own = AccountRef::person(Purse::Spendable, person);
     let legs = vec![Leg { account: own, points: -points }, Leg { account: AccountRef::shop(SHOP), points }];
     Posting::new(Draft { legs, ..(*plain).clone() }).expect("a posting")
@@ -213,6 +216,9 @@ impl World {
                     at: moment(number),
                     stars: 5,
                     solved: true,
+                    on_time: true,
+                    minutes: 20,
+                    urgency: Urgency::Normal,
                     reopened: 0,
                     scored: Vec::new(),
                 };
@@ -274,13 +280,14 @@ impl World {
         let (id, posting, cap) = match booking {
             Booking::Award { id, award } => {
                 let key = (award.person, award.rule_code.clone(), award.inputs.month.to_string());
-                let used = if award.monthly_cap.is_some() && award.points > 0 {
+                let used = if award.caps.month.is_some() && award.points > 0 {
                     self.caps.get(&key).copied().unwrap_or(0)
                 } else {
                     0
                 };
-                let capped = award.monthly_cap.is_some().then(|| (key, used + award.granted(used)));
-                (*id, award.posting(used).expect("a posting"), capped)
+                let capped =
+                    award.caps.month.is_some().then(|| (key, used + award.granted(Used::in_month(used))));
+                (*id, award.posting(Used::in_month(used)).expect("a posting"), capped)
             }
             Booking::Posting { id, posting } => (*id, (**posting).clone(), None),
             other => panic!("no operation of these tests: {other:?}"),

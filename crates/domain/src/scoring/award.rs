@@ -7,13 +7,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::caps::{Caps, Counter, Used, counters};
+use super::conditions::{Trigger, applies};
 use super::month::{china_date, month_of};
 use super::posting::{
     AccountRef, Cause, CauseKind, Draft, Facts, Inputs, Posting, Purse, ScoringFault, SourceType,
-    UnknownWord, earned, movement, within_cap, words,
+    UnknownWord, earned, movement, words,
 };
-use super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Rule, RuleBook, RuleKind};
+use super::rules::{Rule, RuleBook, RuleKind};
 use crate::area::AreaCode;
+use crate::deadline::Urgency;
 
 /// Why an award is on hold. It is shown to the person, and to whoever reviews it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +36,8 @@ pub enum HoldReason {
     PhotoReused,
     /// One deed claimed in several pieces.
     ClaimSplit,
+    /// Many claims at once about days that are long past.
+    BackDated,
 }
 
 words!(HoldReason {
@@ -43,7 +48,15 @@ words!(HoldReason {
     Overlap => "overlap",
     PhotoReused => "photo_reused",
     ClaimSplit => "claim_split",
+    BackDated => "back_dated",
 });
+
+impl HoldReason {
+    /// Whether a person has to look at it. Points of a reopened order need nobody: they wait for its end.
+    pub fn is_for_review(self) -> bool {
+        self != Self::Reopened
+    }
+}
 
 /// What the completion of an order scores by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +71,10 @@ pub struct CompletedFacts {
     pub at: DateTime<Utc>,
     /// Until when it was to be completed; none where its urgency sets no such limit, and then it is never late.
     pub complete_due: Option<DateTime<Utc>>,
+    /// Minutes of service, as reported.
+    pub minutes: i64,
+    /// How pressing it was.
+    pub urgency: Urgency,
     /// How often the order had been reopened before.
     pub reopened: u32,
     /// Rule and person of this order's awards that stand or are on hold; empty in the first round.
@@ -79,6 +96,12 @@ pub struct RatedFacts {
     pub stars: u8,
     /// The resident said that the matter is solved.
     pub solved: bool,
+    /// It was completed in time.
+    pub on_time: bool,
+    /// Minutes of service, as reported.
+    pub minutes: i64,
+    /// How pressing it was.
+    pub urgency: Urgency,
     /// How often the order had been reopened before.
     pub reopened: u32,
     /// Rule and person of this order's awards that stand or are on hold; empty in the first round.
@@ -136,8 +159,8 @@ pub struct Award {
     pub at: DateTime<Utc>,
     /// Points before the cap; negative for a deduction.
     pub points: i64,
-    /// At most this many points of this rule for this person in the month of `inputs`.
-    pub monthly_cap: Option<i64>,
+    /// What of this rule its person may have.
+    pub caps: Caps,
     /// Why; unique for ever.
     pub cause: Cause,
     /// What the points were computed from.
@@ -149,13 +172,27 @@ pub struct Award {
 }
 
 impl Award {
-    /// The points that the monthly cap leaves, when `used_in_month` points of this rule were given to this person in
-    /// the month before. A deduction has no cap.
-    pub fn granted(&self, used_in_month: i64) -> i64 {
-        within_cap(self.points, self.monthly_cap, used_in_month)
+    /// The points that the caps leave, when so much was given to this person before. A deduction has no cap.
+    pub fn granted(&self, used: Used) -> i64 {
+        self.caps.within(self.points, used)
     }
 
-    /// The same award, put on hold for review. A deduction is not put on hold: the person appeals against it.
+    /// The counts that its caps look at: none for a deduction, and none where there is no cap.
+    pub fn counters(&self) -> Vec<Counter> {
+        if self.points <= 0 {
+            return Vec::new();
+        }
+        let order = (self.cause.source_type == SourceType::Order).then_some(self.cause.source_id);
+        counters(&self.caps, &self.rule_code, self.inputs.month, china_date(self.at), order)
+    }
+
+    /// Whether the points go on hold until a person has looked at them, and why.
+    pub fn review(&self) -> Option<HoldReason> {
+        self.inputs.held.filter(|reason| reason.is_for_review())
+    }
+
+    /// The same award, put on hold for review; what waits for a person waits even where an order's end would have
+    /// released it. A deduction is not put on hold: the person appeals against it.
     #[must_use]
     pub fn held_for(mut self, reason: HoldReason) -> Self {
         if self.points > 0 {
@@ -170,13 +207,13 @@ impl Award {
     /// assessment points only: spendable points may be gone already, must not fall below zero, and what somebody
     /// earned and saved is not taken from him for a later fault. An award on hold goes to the hold account.
     ///
-    /// `used_in_month` is what the store counted, inside the transaction, of this rule, person and month; it is kept
-    /// in the inputs. An award whose cap is used up is posted with zero points, so that the passbook shows it.
+    /// `used` is what the store counted, inside the transaction, of this rule and person; it is kept in the inputs. An
+    /// award whose cap is used up is posted with zero points, so that the passbook shows it.
     ///
     /// # Errors
     /// [`ScoringFault::Overflow`], for points at the edge of `i64`.
-    pub fn posting(&self, used_in_month: i64) -> Result<Posting, ScoringFault> {
-        let granted = self.granted(used_in_month);
+    pub fn posting(&self, used: Used) -> Result<Posting, ScoringFault> {
+        let granted = self.granted(used);
         let mut legs = Vec::with_capacity(4);
         for purse in Purse::ALL {
             if granted < 0 && purse == Purse::Spendable {
@@ -192,7 +229,7 @@ impl Award {
             cause: self.cause.clone(),
             rule_code: self.rule_code.clone(),
             rule_version: self.rule_version,
-            inputs: Inputs { used_in_month, ..self.inputs.clone() },
+            inputs: self.inputs.after(used, &self.caps),
             area: self.area,
             decided_by: self.decided_by,
             at: self.at,
@@ -203,6 +240,7 @@ impl Award {
 }
 
 /// What happened to whom, before a rule is looked up.
+#[derive(Clone)]
 struct Event {
     source_type: SourceType,
     source_id: Uuid,
@@ -217,7 +255,14 @@ struct Event {
 impl Event {
     fn award(self, rule: &Rule) -> Award {
         let held = (self.round > 0 && rule.kind != RuleKind::Deduction).then_some(HoldReason::Reopened);
-        let inputs = Inputs { month: month_of(self.at), used_in_month: 0, held, facts: self.facts };
+        let inputs = Inputs {
+            month: month_of(self.at),
+            used_in_month: 0,
+            used_in_day: None,
+            used_of_order: None,
+            held,
+            facts: self.facts,
+        };
         Award {
             rule_code: rule.code.clone(),
             rule_version: rule.version,
@@ -225,7 +270,7 @@ impl Event {
             area: self.area,
             at: self.at,
             points: earned(&inputs.facts, rule),
-            monthly_cap: rule.monthly_cap,
+            caps: rule.caps(),
             cause: Cause {
                 kind: CauseKind::Rule { code: rule.code.clone(), round: self.round },
                 source_type: self.source_type,
@@ -238,26 +283,24 @@ impl Event {
     }
 }
 
-/// The award of a rule that an order or a post scores by itself. None where the county's rules do not have that rule,
-/// and none where this person has it from this order already: one order scores a rule for a person once, however
-/// often it is reopened.
-fn automatic(rulebook: &RuleBook, code: &str, scored: &[(String, Uuid)], event: Event) -> Vec<Award> {
-    if scored.iter().any(|(rule, person)| rule == code && *person == event.person) {
-        return Vec::new();
-    }
+/// The awards of the rules that score on this by themselves and whose conditions hold. None where this person has a
+/// rule's award from this order already: one order scores a rule for a person once, however often it is reopened.
+fn automatic(rulebook: &RuleBook, by: Trigger, scored: &[(String, Uuid)], event: &Event) -> Vec<Award> {
+    let known =
+        |rule: &Rule| scored.iter().any(|(code, person)| *code == rule.code && *person == event.person);
     rulebook
-        .in_force(code, china_date(event.at), event.area)
-        .map(|rule| event.award(rule))
-        .into_iter()
+        .triggered(by, china_date(event.at), event.area)
+        .filter(|rule| applies(rule.trigger, &rule.conditions, &event.facts) && !known(rule))
+        .map(|rule| event.clone().award(rule))
         .collect()
 }
 
-/// A completed order: on time (at the latest at `complete_due`) it scores [`ON_TIME`], else [`LATE`].
+/// A completed order scores what the rules say on it: on time (at the latest at `complete_due`)
+/// [`ON_TIME`](super::ON_TIME), else [`LATE`](super::LATE), and whatever else a county has put in its sheets.
 ///
 /// In a reopened order the award goes on hold until the order ends (see [`super::held_end`]). A broken promise (D01)
 /// never scores by itself; it is a claim that two persons decide.
 pub fn on_completed(rulebook: &RuleBook, facts: &CompletedFacts) -> Vec<Award> {
-    let on_time = facts.complete_due.is_none_or(|due| facts.at <= due);
     let event = Event {
         source_type: SourceType::Order,
         source_id: facts.order_id,
@@ -265,17 +308,19 @@ pub fn on_completed(rulebook: &RuleBook, facts: &CompletedFacts) -> Vec<Award> {
         person: facts.volunteer,
         area: facts.area,
         at: facts.at,
-        facts: Facts::Completed { at: facts.at, due: facts.complete_due },
+        facts: Facts::Completed {
+            at: facts.at,
+            due: facts.complete_due,
+            minutes: Some(facts.minutes),
+            urgency: Some(facts.urgency),
+        },
         decided_by: None,
     };
-    automatic(rulebook, if on_time { ON_TIME } else { LATE }, &facts.scored, event)
+    automatic(rulebook, Trigger::Completed, &facts.scored, &event)
 }
 
-/// A rated order: five stars and solved score [`FIVE_STARS`]; everything else scores nothing.
+/// A rated order: five stars and solved score [`FIVE_STARS`](super::FIVE_STARS); what is not solved scores nothing.
 pub fn on_rated(rulebook: &RuleBook, facts: &RatedFacts) -> Vec<Award> {
-    if facts.stars != 5 || !facts.solved {
-        return Vec::new();
-    }
     let event = Event {
         source_type: SourceType::Order,
         source_id: facts.order_id,
@@ -283,13 +328,19 @@ pub fn on_rated(rulebook: &RuleBook, facts: &RatedFacts) -> Vec<Award> {
         person: facts.volunteer,
         area: facts.area,
         at: facts.at,
-        facts: Facts::Rated { stars: facts.stars, solved: facts.solved },
+        facts: Facts::Rated {
+            stars: facts.stars,
+            solved: facts.solved,
+            on_time: Some(facts.on_time),
+            minutes: Some(facts.minutes),
+            urgency: Some(facts.urgency),
+        },
         decided_by: None,
     };
-    automatic(rulebook, FIVE_STARS, &facts.scored, event)
+    automatic(rulebook, Trigger::Rated, &facts.scored, &event)
 }
 
-/// A post chosen for the featured ones scores [`FEATURED_POST`] once, however often it is chosen.
+/// A post chosen for the featured ones scores [`FEATURED_POST`](super::FEATURED_POST) once, however often it is chosen.
 pub fn on_featured(rulebook: &RuleBook, facts: &FeaturedFacts) -> Vec<Award> {
     let event = Event {
         source_type: SourceType::Showcase,
@@ -301,7 +352,76 @@ pub fn on_featured(rulebook: &RuleBook, facts: &FeaturedFacts) -> Vec<Award> {
         facts: Facts::Featured,
         decided_by: Some(facts.decided_by),
     };
-    automatic(rulebook, FEATURED_POST, &[], event)
+    automatic(rulebook, Trigger::Featured, &[], &event)
+}
+
+/// Somebody took part in an activity to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttendedFacts {
+    /// His part in it: what scores once for ever.
+    pub attendance: Uuid,
+    /// Who.
+    pub person: Uuid,
+    /// Where it took place.
+    pub area: AreaCode,
+    /// When he had given his feedback.
+    pub at: DateTime<Utc>,
+    /// Minutes of service, without travel.
+    pub minutes: i64,
+    /// Minutes on the way.
+    pub travel_minutes: i64,
+}
+
+/// What taking part in an activity scores.
+pub fn on_attended(rulebook: &RuleBook, facts: &AttendedFacts) -> Vec<Award> {
+    let event = Event {
+        source_type: SourceType::Activity,
+        source_id: facts.attendance,
+        round: 0,
+        person: facts.person,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Attended { minutes: facts.minutes, travel_minutes: facts.travel_minutes },
+        decided_by: None,
+    };
+    automatic(rulebook, Trigger::Activity, &[], &event)
+}
+
+/// A patrol was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatrolledFacts {
+    /// The patrol.
+    pub patrol: Uuid,
+    /// Who walked it.
+    pub person: Uuid,
+    /// Where.
+    pub area: AreaCode,
+    /// When it was ended.
+    pub at: DateTime<Utc>,
+    /// Minutes from its beginning to its end.
+    pub minutes: i64,
+    /// Places that were visited.
+    pub visits: i64,
+    /// Hazards that were found and reported.
+    pub hazards: i64,
+}
+
+/// What a patrol scores; one that visited nothing scores nothing.
+pub fn on_patrolled(rulebook: &RuleBook, facts: &PatrolledFacts) -> Vec<Award> {
+    if facts.visits == 0 {
+        return Vec::new();
+    }
+    let event = Event {
+        source_type: SourceType::Patrol,
+        source_id: facts.patrol,
+        round: 0,
+        person: facts.person,
+        area: facts.area,
+        at: facts.at,
+        facts: Facts::Patrolled { minutes: facts.minutes, visits: facts.visits, hazards: facts.hazards },
+        decided_by: None,
+    };
+    automatic(rulebook, Trigger::Patrol, &[], &event)
 }
 
 /// The award of a claim that was decided in favour.
@@ -342,7 +462,7 @@ pub fn on_claim_decided(rulebook: &RuleBook, facts: &ClaimFacts) -> Result<Award
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::posting::{AccountKind, Leg, recompute};
-    use super::super::rules::Points;
+    use super::super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Points};
     use super::*;
 
     pub(crate) fn utc(text: &str) -> DateTime<Utc> {
@@ -356,6 +476,8 @@ pub(super) mod tests {
             area: "140724104".parse().expect("a township"),
             at: utc("2026-03-05T01:00:00Z"),
             complete_due: Some(utc("2026-03-05T01:00:00Z")),
+            minutes: 40,
+            urgency: Urgency::Normal,
             reopened: 0,
             scored: vec![],
         }
@@ -369,6 +491,9 @@ pub(super) mod tests {
             at: utc("2026-03-06T01:00:00Z"),
             stars: 5,
             solved: true,
+            on_time: true,
+            minutes: 40,
+            urgency: Urgency::Normal,
             reopened: 0,
             scored: vec![],
         }
@@ -396,7 +521,7 @@ pub(super) mod tests {
     fn on_time_means_at_the_due_instant_at_the_latest() {
         let book = RuleBook::sample();
         let award = only(on_completed(&book, &completed(1, 7)));
-        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (ON_TIME, 3, Some(30)));
+        assert_eq!((award.rule_code.as_str(), award.points, award.caps.month), (ON_TIME, 3, Some(30)));
         assert_eq!((award.notice, award.inputs.held), (false, None));
         assert_eq!(award.cause.kind.to_string(), "609");
         let late = CompletedFacts { at: utc("2026-03-05T01:00:00.001Z"), ..completed(1, 7) };
@@ -411,7 +536,7 @@ pub(super) mod tests {
     fn only_five_stars_and_solved_score_a_rating() {
         let book = RuleBook::sample();
         let award = only(on_rated(&book, &rated(1, 7)));
-        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (FIVE_STARS, 1, Some(20)));
+        assert_eq!((award.rule_code.as_str(), award.points, award.caps.month), (FIVE_STARS, 1, Some(20)));
         assert_eq!(on_rated(&book, &RatedFacts { stars: 4, ..rated(1, 7) }), vec![]);
         assert_eq!(on_rated(&book, &RatedFacts { solved: false, ..rated(1, 7) }), vec![]);
     }
@@ -426,7 +551,7 @@ pub(super) mod tests {
             decided_by: Uuid::from_u128(9),
         };
         let award = only(on_featured(&RuleBook::sample(), &facts));
-        assert_eq!((award.rule_code.as_str(), award.points, award.monthly_cap), (FEATURED_POST, 2, Some(10)));
+        assert_eq!((award.rule_code.as_str(), award.points, award.caps.month), (FEATURED_POST, 2, Some(10)));
         assert_eq!(
             (award.cause.source_type, award.decided_by),
             (SourceType::Showcase, Some(facts.decided_by))
@@ -438,7 +563,7 @@ pub(super) mod tests {
         let book = RuleBook::sample();
         let person = Uuid::from_u128(7);
         let leg = |account, points| Leg { account, points };
-        let award = only(on_completed(&book, &completed(1, 7))).posting(0).expect("a posting");
+        let award = only(on_completed(&book, &completed(1, 7))).posting(Used::default()).expect("a posting");
         let (a, s) = (Purse::Assessment, Purse::Spendable);
         let expected = [
             leg(AccountRef::issuance(a), -3),
@@ -448,7 +573,7 @@ pub(super) mod tests {
         ];
         assert_eq!(award.legs, expected);
         let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
-        let deduction = only(on_completed(&book, &late)).posting(0).expect("a posting");
+        let deduction = only(on_completed(&book, &late)).posting(Used::default()).expect("a posting");
         assert_eq!(deduction.legs, [leg(AccountRef::issuance(a), 2), leg(AccountRef::person(a, person), -2)]);
         assert_eq!(deduction.points(), -2);
     }
@@ -456,12 +581,13 @@ pub(super) mod tests {
     #[test]
     fn the_cap_leaves_all_a_part_or_nothing_and_never_touches_a_deduction() {
         let award = only(on_completed(&RuleBook::sample(), &completed(1, 7)));
-        let granted = [0, 27, 28, 29, 30, 31, i64::MIN, i64::MAX].map(|used| award.granted(used));
+        let granted =
+            [0, 27, 28, 29, 30, 31, i64::MIN, i64::MAX].map(|used| award.granted(Used::in_month(used)));
         assert_eq!(granted, [3, 3, 2, 1, 0, 0, 3, 0]);
-        let nothing = award.posting(30).expect("a posting of nothing");
+        let nothing = award.posting(Used::in_month(30)).expect("a posting of nothing");
         assert_eq!((nothing.points(), nothing.legs.len(), nothing.inputs.used_in_month), (0, 4, 30));
         let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
-        assert_eq!(only(on_completed(&RuleBook::sample(), &late)).granted(i64::MAX), -2);
+        assert_eq!(only(on_completed(&RuleBook::sample(), &late)).granted(Used::in_month(i64::MAX)), -2);
     }
 
     #[test]
@@ -477,7 +603,7 @@ pub(super) mod tests {
         let second = only(on_completed(&book, &again));
         assert_eq!(second.cause.kind.to_string(), "609.1");
         assert_eq!(second.inputs.held, Some(HoldReason::Reopened));
-        let held = second.posting(0).expect("a posting");
+        let held = second.posting(Used::default()).expect("a posting");
         assert!(
             held.legs.iter().all(|leg| leg.account.kind != AccountKind::Person),
             "it waits until the order ends"
@@ -560,7 +686,7 @@ pub(super) mod tests {
         for award in awards {
             let rule = book.version(&award.rule_code, award.rule_version).expect("the version it names");
             for used in [0, 18, 19, 20, 28, 29, 30] {
-                let posting = award.posting(used).expect("a posting");
+                let posting = award.posting(Used::in_month(used)).expect("a posting");
                 assert_eq!(
                     recompute(&posting.inputs, Some(rule)),
                     Some(posting.points()),

@@ -7,15 +7,12 @@ use super::month::china_date;
 use super::posting::{CauseKind, PostedTransaction};
 use crate::area::AreaCode;
 
-use super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Rule, RuleBook};
+use super::rules::{Rule, RuleBook};
 
 /// A claim is made at the latest so long after what it claims: nobody adds to months that are long past.
 pub const CLAIM_WITHIN: TimeDelta = TimeDelta::days(31);
 /// A deduction can be appealed against for so long after it was booked and its person told.
 pub const APPEAL_WITHIN: TimeDelta = TimeDelta::days(7);
-
-/// Rules that score by themselves: what they give for an order or a post is not claimed a second time.
-pub const AUTOMATIC: [&str; 4] = [ON_TIME, FIVE_STARS, FEATURED_POST, LATE];
 
 /// What can be wrong with a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +50,8 @@ pub fn check_claim<'a>(
     let rule = rulebook.in_force(code, china_date(happened_at), area);
     match rule {
         None => faults.push(ClaimFault::RuleUnknown),
-        Some(rule) if AUTOMATIC.contains(&rule.code.as_str()) => faults.push(ClaimFault::RuleAutomatic),
+        // What a rule gives by itself is not claimed a second time.
+        Some(rule) if rule.trigger.is_some() => faults.push(ClaimFault::RuleAutomatic),
         Some(rule) if points.is_some_and(|points| !rule.points.allows(points)) => {
             faults.push(ClaimFault::PointsNotAllowed);
         }
@@ -109,7 +107,9 @@ pub fn check_appeal(of: &PostedTransaction, person: Uuid, now: DateTime<Utc>) ->
 mod tests {
     use super::super::award::tests::{completed, utc};
     use super::super::award::{CompletedFacts, on_completed};
+    use super::super::caps::Used;
     use super::super::correction::reversal;
+    use super::super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME};
     use super::*;
 
     fn check(code: &str, at: &str, points: Option<i64>) -> Result<String, Vec<ClaimFault>> {
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(check("B06", recent, Some(30)), Ok("B06".into()));
         assert_eq!(check("D01", recent, None), Ok("D01".into()));
         assert_eq!(check("999", recent, None), Err(vec![RuleUnknown]));
-        for code in AUTOMATIC {
+        for code in [ON_TIME, FIVE_STARS, FEATURED_POST, LATE] {
             assert_eq!(check(code, recent, None), Err(vec![RuleAutomatic]), "{code}");
         }
         for points in [19, 51, i64::MAX, i64::MIN, 0, -1] {
@@ -157,7 +157,7 @@ mod tests {
         let (person, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
         let posted = |facts: &CompletedFacts| PostedTransaction {
             id,
-            posting: on_completed(&RuleBook::sample(), facts)[0].posting(0).expect("a posting"),
+            posting: on_completed(&RuleBook::sample(), facts)[0].posting(Used::default()).expect("a posting"),
         };
         let deduction = posted(&CompletedFacts { at: booked, ..completed(1, 7) });
         let award = posted(&completed(1, 7));

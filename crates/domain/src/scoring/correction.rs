@@ -8,7 +8,6 @@ use super::posting::{
     AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
     Posting, ScoringFault, SourceType, movement,
 };
-use super::rules::{FIVE_STARS, ON_TIME};
 
 /// What becomes of points on hold when their order ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,23 +18,13 @@ pub enum HeldEnd {
     Void,
 }
 
-/// What becomes of an award of `rule_code` to `person` that is on hold, when its reopened order ends.
+/// What becomes of an award to `person` that is on hold, when its reopened order ends.
 ///
 /// The last round counts: the award stands when the order ended by this person's completion, and that round earned
 /// it too, in time or with five stars. `closed_by` is the volunteer of the last completion, none when the order was
-/// cancelled; `on_time` and `five_stars` (and solved) tell of the last round, which is not satisfied when unrated.
-pub fn held_end(
-    rule_code: &str,
-    person: Uuid,
-    closed_by: Option<Uuid>,
-    on_time: bool,
-    five_stars: bool,
-) -> HeldEnd {
-    let earned = match rule_code {
-        ON_TIME => on_time,
-        FIVE_STARS => five_stars,
-        _ => true,
-    };
+/// cancelled; `earned` are the codes of the rules that the last round scores by, which is not satisfied when unrated.
+pub fn held_end(rule_code: &str, person: Uuid, closed_by: Option<Uuid>, earned: &[String]) -> HeldEnd {
+    let earned = earned.iter().any(|code| code == rule_code);
     if closed_by == Some(person) && earned { HeldEnd::Release } else { HeldEnd::Void }
 }
 
@@ -160,7 +149,14 @@ fn answer(
         },
         rule_code: original.rule_code.clone(),
         rule_version: original.rule_version,
-        inputs: Inputs { month: original.inputs.month, used_in_month: 0, held: None, facts },
+        inputs: Inputs {
+            month: original.inputs.month,
+            used_in_month: 0,
+            used_in_day: None,
+            used_of_order: None,
+            held: None,
+            facts,
+        },
         area: original.area,
         decided_by,
         at,
@@ -173,8 +169,9 @@ fn answer(
 mod tests {
     use super::super::award::tests::{completed, utc};
     use super::super::award::{Award, CompletedFacts, on_completed};
+    use super::super::caps::Used;
     use super::super::posting::{Purse, recompute};
-    use super::super::rules::{LATE, RuleBook};
+    use super::super::rules::{FIVE_STARS, LATE, ON_TIME, RuleBook};
     use super::*;
 
     fn later() -> DateTime<Utc> {
@@ -196,7 +193,7 @@ mod tests {
     #[test]
     fn a_hold_moves_both_purses_to_the_hold_and_a_release_back() {
         let person = Uuid::from_u128(7);
-        let award = posted(1, award(&completed(1, 7)).posting(0).expect("a posting"));
+        let award = posted(1, award(&completed(1, 7)).posting(Used::default()).expect("a posting"));
         let held = posted(2, hold(&award, HoldReason::Reopened, later(), None).expect("a hold"));
         let (a, s) = (Purse::Assessment, Purse::Spendable);
         let expected = [
@@ -226,7 +223,7 @@ mod tests {
     #[test]
     fn an_award_that_went_on_hold_at_once_is_released_to_its_person() {
         let facts = CompletedFacts { reopened: 1, ..completed(1, 7) };
-        let award = posted(1, award(&facts).posting(0).expect("a posting"));
+        let award = posted(1, award(&facts).posting(Used::default()).expect("a posting"));
         let given = release(&award, "order closed", later(), None).expect("a release");
         assert!(given.legs.contains(&leg(AccountRef::person(Purse::Spendable, Uuid::from_u128(7)), 3)));
         assert_eq!(hold(&award, HoldReason::Reopened, later(), None), Err(ScoringFault::NothingToMove));
@@ -235,9 +232,9 @@ mod tests {
     #[test]
     fn a_deduction_and_an_award_of_nothing_cannot_go_on_hold() {
         let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
-        let deduction = posted(1, award(&late).posting(0).expect("a posting"));
+        let deduction = posted(1, award(&late).posting(Used::default()).expect("a posting"));
         assert_eq!(hold(&deduction, HoldReason::Reopened, later(), None), Err(ScoringFault::NothingToMove));
-        let nothing = posted(2, award(&completed(1, 7)).posting(30).expect("a posting"));
+        let nothing = posted(2, award(&completed(1, 7)).posting(Used::in_month(30)).expect("a posting"));
         assert_eq!(hold(&nothing, HoldReason::Reopened, later(), None), Err(ScoringFault::NothingToMove));
         assert_eq!(release(&nothing, "", later(), None), Err(ScoringFault::NothingToMove));
         assert_eq!(void(&nothing, "", later(), None), Err(ScoringFault::NothingToMove));
@@ -246,7 +243,7 @@ mod tests {
     #[test]
     fn a_reversal_is_the_exact_negation_and_names_its_original() {
         let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
-        let deduction = posted(1, award(&late).posting(0).expect("a posting"));
+        let deduction = posted(1, award(&late).posting(Used::default()).expect("a posting"));
         let decider = Some(Uuid::from_u128(9));
         let back = reversal(&deduction, "appeal upheld", later(), decider).expect("a reversal");
         let turned: Vec<i64> = back.legs.iter().map(|leg| leg.points).collect();
@@ -259,7 +256,8 @@ mod tests {
     fn why_recomputes_every_link_of_a_chain() {
         let book = RuleBook::sample();
         let rule = book.version(ON_TIME, 1).expect("the rule");
-        let mut chain = vec![posted(1, award(&completed(1, 7)).posting(28).expect("a posting"))];
+        let mut chain =
+            vec![posted(1, award(&completed(1, 7)).posting(Used::in_month(28)).expect("a posting"))];
         for step in 0_u128..3 {
             let held =
                 hold(chain.last().expect("a link"), HoldReason::Reopened, later(), None).expect("a hold");
@@ -280,15 +278,12 @@ mod tests {
     #[test]
     fn points_on_hold_are_released_only_when_the_last_round_earned_them() {
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert_eq!(held_end(ON_TIME, one, Some(one), true, false), HeldEnd::Release);
-        assert_eq!(held_end(ON_TIME, one, Some(one), false, true), HeldEnd::Void, "the rework was late");
-        assert_eq!(held_end(ON_TIME, one, Some(two), true, true), HeldEnd::Void, "somebody else did it");
-        assert_eq!(held_end(ON_TIME, one, None, true, true), HeldEnd::Void, "the order was cancelled");
-        assert_eq!(held_end(FIVE_STARS, one, Some(one), true, true), HeldEnd::Release);
-        assert_eq!(
-            held_end(FIVE_STARS, one, Some(one), true, false),
-            HeldEnd::Void,
-            "unrated is not satisfied"
-        );
+        let (on_time, both) = ([ON_TIME.to_owned()], [ON_TIME.to_owned(), FIVE_STARS.to_owned()]);
+        assert_eq!(held_end(ON_TIME, one, Some(one), &on_time), HeldEnd::Release);
+        assert_eq!(held_end(ON_TIME, one, Some(one), &both[1..]), HeldEnd::Void, "the rework was late");
+        assert_eq!(held_end(ON_TIME, one, Some(two), &both), HeldEnd::Void, "somebody else did it");
+        assert_eq!(held_end(ON_TIME, one, None, &both), HeldEnd::Void, "the order was cancelled");
+        assert_eq!(held_end(FIVE_STARS, one, Some(one), &both), HeldEnd::Release);
+        assert_eq!(held_end(FIVE_STARS, one, Some(one), &on_time), HeldEnd::Void, "unrated is not satisfied");
     }
 }

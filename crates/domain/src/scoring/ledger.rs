@@ -107,6 +107,7 @@ mod tests {
 
     use super::super::award::tests::{completed, rated, utc};
     use super::super::award::{CompletedFacts, HoldReason, on_completed, on_rated};
+    use super::super::caps::Used;
     use super::super::correction::{hold, release, reversal, void};
     use super::super::posting::{Draft, Leg};
     use super::super::rules::RuleBook;
@@ -114,7 +115,9 @@ mod tests {
     use super::*;
 
     fn award(order: u128, volunteer: u128) -> Posting {
-        on_completed(&RuleBook::sample(), &completed(order, volunteer))[0].posting(0).expect("a posting")
+        on_completed(&RuleBook::sample(), &completed(order, volunteer))[0]
+            .posting(Used::default())
+            .expect("a posting")
     }
 
     fn correct(ledger: &Ledger, kind: CorrectionKind, id: Uuid) -> Result<Posting, ScoringFault> {
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(ledger.post(Uuid::from_u128(3), award(1, 8)), Err(ScoringFault::DuplicateCause));
         assert_eq!(ledger, before);
         let late = CompletedFacts { at: utc("2026-03-07T01:00:00Z"), ..completed(1, 7) };
-        let other = on_completed(&RuleBook::sample(), &late)[0].posting(0).expect("a posting");
+        let other = on_completed(&RuleBook::sample(), &late)[0].posting(Used::default()).expect("a posting");
         assert!(ledger.post(Uuid::from_u128(4), other).is_ok(), "another kind is another cause");
     }
 
@@ -266,10 +269,10 @@ mod tests {
             Step::Complete { order, volunteer, late, reopened, used } => {
                 let at = if late { utc("2026-03-07T01:00:00Z") } else { utc("2026-03-04T01:00:00Z") };
                 let facts = CompletedFacts { at, reopened, ..completed(order, volunteer) };
-                on_completed(book, &facts)[0].posting(used).ok()
+                on_completed(book, &facts)[0].posting(Used::in_month(used)).ok()
             }
             Step::Rate { order, volunteer, used } => {
-                on_rated(book, &rated(order, volunteer))[0].posting(used).ok()
+                on_rated(book, &rated(order, volunteer))[0].posting(Used::in_month(used)).ok()
             }
             Step::Spend { person, points, source } => Some(spend(person, points, source)),
             Step::Reserve { person, price, quantity, source } => {

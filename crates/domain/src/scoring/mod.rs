@@ -7,7 +7,7 @@
 //! 1. [`RuleBook`]: the rules as data, with versions. A rule that changes never changes the past, because every
 //!    posting names the version that it was made by.
 //! 2. [`on_completed`], [`on_rated`], [`on_featured`], [`on_claim_decided`]: facts into [`Award`]s.
-//! 3. [`Award::posting`]: the award after its monthly cap, as a [`Posting`] that can be stored.
+//! 3. [`Award::posting`]: the award after its caps, as a [`Posting`] that can be stored.
 //! 4. [`hold`], [`release`], [`void`], [`reversal`]: the only ways to change one's mind. Each is a new posting which
 //!    answers exactly one earlier posting; nothing is edited.
 //! 5. [`chain`]: each posting becomes a link of the chains of the accounts that it moves.
@@ -18,9 +18,12 @@
 //! [`Draft::reverses`] (each posting is answered at most once).
 
 mod award;
+mod caps;
 pub mod chain;
 mod claim;
+mod conditions;
 mod correction;
+mod guard;
 mod ledger;
 mod month;
 mod period;
@@ -32,14 +35,16 @@ mod sheet;
 mod spending;
 
 pub use award::{
-    Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
-    on_featured, on_rated,
+    AttendedFacts, Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, PatrolledFacts, RatedFacts,
+    on_attended, on_claim_decided, on_completed, on_featured, on_patrolled, on_rated,
 };
+pub use caps::{Caps, Counter, OF_ORDER, Span, Used};
 pub use claim::{
-    APPEAL_WITHIN, AUTOMATIC, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim,
-    may_decide,
+    APPEAL_WITHIN, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim, may_decide,
 };
+pub use conditions::{Conditions, Trigger};
 pub use correction::{HeldEnd, held_end, hold, release, reversal, spend, void};
+pub use guard::{Alike, Guards, Mark, Stretch, after_rating, fit, judge_claim, judge_service};
 pub use ledger::Ledger;
 pub use month::{ParseMonthError, YearMonth, china_date, month_of};
 pub use period::{

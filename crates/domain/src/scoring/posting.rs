@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::award::HoldReason;
+use super::caps::{Caps, Used};
+use super::conditions::applies;
 use super::month::YearMonth;
-use super::rules::{Rule, RuleKind};
+use super::rules::Rule;
 use crate::area::AreaCode;
+use crate::deadline::Urgency;
 
 /// A text is none of the words of its list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -258,6 +261,10 @@ pub enum SourceType {
     Showcase,
     /// 申报: a claim that was decided.
     Claim,
+    /// 活动: that somebody took part in an activity.
+    Activity,
+    /// 走访巡查.
+    Patrol,
     /// 兑换: goods of a shop, for points.
     Redemption,
     /// An earlier posting.
@@ -268,6 +275,8 @@ words!(SourceType {
     Order => "order",
     Showcase => "showcase",
     Claim => "claim",
+    Activity => "activity",
+    Patrol => "patrol",
     Redemption => "redemption",
     Entry => "entry",
 });
@@ -292,6 +301,12 @@ pub struct Inputs {
     pub month: YearMonth,
     /// Points of this rule that the person had been given in that month before, by which the cap was applied.
     pub used_in_month: i64,
+    /// The same for the day, where the rule has a cap for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_in_day: Option<i64>,
+    /// What the order had brought the person before, where the rule has a cap for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_of_order: Option<i64>,
     /// Set when the award went on hold at once, with the reason that is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HoldReason>,
@@ -310,6 +325,12 @@ pub enum Facts {
         /// Until when it was to be; none where the order had no limit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<DateTime<Utc>>,
+        /// Minutes of service, as they were reported; not known of entries from before they were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minutes: Option<i64>,
+        /// How pressing it was; not known of older entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        urgency: Option<Urgency>,
     },
     /// An order was rated.
     Rated {
@@ -317,6 +338,15 @@ pub enum Facts {
         stars: u8,
         /// The resident said so.
         solved: bool,
+        /// Whether it was completed in time; not known of older entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_time: Option<bool>,
+        /// Minutes of service, as they were reported; not known of older entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minutes: Option<i64>,
+        /// How pressing it was; not known of older entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        urgency: Option<Urgency>,
     },
     /// A post was featured.
     Featured,
@@ -325,6 +355,22 @@ pub enum Facts {
         /// The choice of the decider where the rule is a range.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         points: Option<i64>,
+    },
+    /// Somebody took part in an activity.
+    Attended {
+        /// Minutes of service, without travel.
+        minutes: i64,
+        /// Minutes on the way, which count for nothing.
+        travel_minutes: i64,
+    },
+    /// A patrol was ended.
+    Patrolled {
+        /// Minutes from its beginning to its end.
+        minutes: i64,
+        /// Places that were visited.
+        visits: i64,
+        /// Hazards that were found and reported.
+        hazards: i64,
     },
     /// Goods were reserved in a shop.
     Reserved {
@@ -345,6 +391,30 @@ pub enum Facts {
 }
 
 impl Inputs {
+    /// What its caps had used up.
+    pub fn used(&self) -> Used {
+        Used {
+            month: self.used_in_month,
+            day: self.used_in_day.unwrap_or(0),
+            order: self.used_of_order.unwrap_or(0),
+        }
+    }
+
+    /// The same inputs after this much was used up, as far as these caps count it.
+    pub(super) fn after(&self, used: Used, caps: &Caps) -> Self {
+        Self {
+            used_in_month: used.month,
+            used_in_day: caps.day.map(|_| used.day),
+            used_of_order: caps.order.map(|_| used.order),
+            ..self.clone()
+        }
+    }
+
+    /// 手工录入: somebody typed it in, and a second person decided.
+    pub fn is_hand_made(&self) -> bool {
+        matches!(self.origin(), Facts::Claimed { .. })
+    }
+
     /// What happened first, before anything answered it.
     pub fn origin(&self) -> &Facts {
         match &self.facts {
@@ -377,31 +447,17 @@ pub fn recompute(inputs: &Inputs, rule: Option<&Rule>) -> Option<i64> {
         Facts::Reserved { price, quantity } => Some(price.saturating_mul(*quantity).saturating_neg()),
         facts => {
             let rule = rule?;
-            Some(within_cap(earned(facts, rule), rule.monthly_cap, inputs.used_in_month))
+            Some(rule.caps().within(earned(facts, rule), inputs.used()))
         }
     }
 }
 
 /// The points that a rule gives for what happened, before any cap.
 pub(super) fn earned(facts: &Facts, rule: &Rule) -> i64 {
-    let applies = match facts {
-        Facts::Completed { at, due } => {
-            let on_time = due.is_none_or(|due| *at <= due);
-            on_time != (rule.kind == RuleKind::Deduction)
-        }
-        Facts::Rated { stars, solved } => *stars == 5 && *solved,
-        Facts::Featured => true,
-        Facts::Claimed { points } => return rule.points.decided(*points),
-        Facts::Reserved { .. } | Facts::Corrected { .. } => false,
-    };
-    if applies { rule.points.decided(None) } else { 0 }
-}
-
-/// What a monthly cap leaves of `points`: all, a part or nothing. Deductions are never cut.
-pub(super) fn within_cap(points: i64, monthly_cap: Option<i64>, used_in_month: i64) -> i64 {
-    match monthly_cap {
-        Some(cap) if points > 0 => points.min(cap.saturating_sub(used_in_month)).max(0),
-        _ => points,
+    match facts {
+        Facts::Claimed { points } => rule.points.decided(*points),
+        facts if applies(rule.trigger, &rule.conditions, facts) => rule.points.decided(None),
+        _ => 0,
     }
 }
 
@@ -628,7 +684,14 @@ mod tests {
             },
             rule_code: "609".into(),
             rule_version: 1,
-            inputs: Inputs { month: month_of(at), used_in_month: 0, held: None, facts: Facts::Featured },
+            inputs: Inputs {
+                month: month_of(at),
+                used_in_month: 0,
+                used_in_day: None,
+                used_of_order: None,
+                held: None,
+                facts: Facts::Featured,
+            },
             area: "140724104".parse().expect("a township"),
             decided_by: None,
             at,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::caps::Caps;
+use super::conditions::{Conditions, Trigger};
 use super::sheet::{self, RuleFault, Sheet};
 use crate::area::AreaCode;
 
@@ -114,6 +116,18 @@ pub struct Rule {
     /// At most this many points of this rule for one person in one month (China time); none for no cap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_cap: Option<i64>,
+    /// At most this many points of this rule for one person on one day (China time); none for no cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_cap: Option<i64>,
+    /// One order brings one person at most this many points, those of this rule being the last; none for no cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_cap: Option<i64>,
+    /// What it scores on by itself; none where it is claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// What must hold beside the trigger.
+    #[serde(default, skip_serializing_if = "Conditions::is_empty")]
+    pub conditions: Conditions,
     /// A claim needs a photo or a document.
     pub evidence_required: bool,
     /// 1 for the first version, higher for later ones.
@@ -127,6 +141,23 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Its caps.
+    pub fn caps(&self) -> Caps {
+        Caps { month: self.monthly_cap, day: self.daily_cap, order: self.order_cap }
+    }
+
+    /// What the four rules that orders and posts have always scored by say where their sheet says nothing.
+    pub(super) fn built_in(code: &str) -> (Option<Trigger>, Conditions) {
+        let on_time = |on_time| Conditions { on_time: Some(on_time), ..Conditions::default() };
+        match code {
+            ON_TIME => (Some(Trigger::Completed), on_time(true)),
+            LATE => (Some(Trigger::Completed), on_time(false)),
+            FIVE_STARS => (Some(Trigger::Rated), Conditions { min_stars: Some(5), ..Conditions::default() }),
+            FEATURED_POST => (Some(Trigger::Featured), Conditions::default()),
+            _ => (None, Conditions::default()),
+        }
+    }
+
     /// Whether it holds at a place.
     fn holds_at(&self, place: AreaCode) -> bool {
         self.area.is_none_or(|area| area.contains(&place))
@@ -209,10 +240,26 @@ impl RuleBook {
         here.max_by_key(|rule| (rule.nearness(), rule.version))
     }
 
+    /// The rules in force on a day at a place that score on this by themselves, by code.
+    pub fn triggered(
+        &self,
+        by: Trigger,
+        on: NaiveDate,
+        place: AreaCode,
+    ) -> impl Iterator<Item = &Rule> + use<'_> {
+        let in_force = move |code: &String| self.in_force(code, on, place);
+        self.rules.keys().filter_map(in_force).filter(move |rule| rule.trigger == Some(by))
+    }
+
     /// The newest version of a rule at a place, whether it has begun or not.
     pub fn newest(&self, code: &str, place: AreaCode) -> Option<&Rule> {
         let here = self.rules.get(code)?.iter().filter(|rule| rule.holds_at(place));
         here.max_by_key(|rule| (rule.nearness(), rule.version))
+    }
+
+    /// The newest version of every rule that there is at a place, by code.
+    pub(super) fn newest_of_all(&self, place: AreaCode) -> impl Iterator<Item = &Rule> + use<'_> {
+        self.rules.keys().filter_map(move |code| self.newest(code, place))
     }
 
     /// One version of a rule, whenever it was in force: the one that an entry names.
@@ -285,6 +332,10 @@ mod tests {
             name: "点单服务按时完成".into(),
             points: Points::Fixed(points),
             monthly_cap: Some(30),
+            daily_cap: None,
+            order_cap: None,
+            trigger: Rule::built_in(ON_TIME).0,
+            conditions: Rule::built_in(ON_TIME).1,
             evidence_required: false,
             version,
             effective_from: from.map(day),

@@ -8,7 +8,9 @@ use chrono::NaiveDate;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use crate::area::AreaCode;
+use crate::deadline::Urgency;
 
+use super::conditions::{Conditions, Trigger};
 use super::rules::{self, CATEGORIES, POINTS_LIMIT, Points, Rule, RuleConflict, RuleKind};
 
 /// Codes are printed on paper and in the names of causes; longer ones are slips.
@@ -43,8 +45,31 @@ impl Sheet {
 
     fn optional(self) -> &'static [&'static str] {
         match self {
-            Self::BaseTasks => &["evidence_required", "version", "effective_from", "area"],
-            Self::BonusesAndDeductions => &["version", "effective_from", "area"],
+            Self::BaseTasks => &[
+                "evidence_required",
+                "version",
+                "effective_from",
+                "area",
+                "daily_cap",
+                "order_cap",
+                "trigger",
+                "on_time",
+                "min_stars",
+                "min_minutes",
+                "urgency",
+            ],
+            Self::BonusesAndDeductions => &[
+                "version",
+                "effective_from",
+                "area",
+                "daily_cap",
+                "order_cap",
+                "trigger",
+                "on_time",
+                "min_stars",
+                "min_minutes",
+                "urgency",
+            ],
         }
     }
 }
@@ -143,6 +168,36 @@ pub enum Fault {
     /// A cap that not even one award fits in.
     #[error("the cap is smaller than one award")]
     CapBelowPoints,
+    /// A cap for a day above the one for the month: one of the two is a slip.
+    #[error("the cap is larger than the monthly cap")]
+    CapAboveMonth,
+    /// A cap per order on a rule that does not score on orders.
+    #[error("only what scores on an order by itself has a cap per order")]
+    CapWithoutOrder,
+    /// A trigger that nothing scores on.
+    #[error("must be completed, rated, featured, activity or patrol, or empty")]
+    UnknownTrigger,
+    /// A condition on a rule that is claimed: whoever decides the claim sees to it.
+    #[error("only a rule that scores by itself has conditions")]
+    ConditionWithoutTrigger,
+    /// A condition on something that its trigger knows nothing of.
+    #[error("{trigger} knows nothing of it")]
+    ConditionUnknown {
+        /// What the rule scores on.
+        trigger: Trigger,
+    },
+    /// Points taken for something else than a completion: a low rating is heard, not fined.
+    #[error("a deduction scores by itself on completed orders only")]
+    DeductionTrigger,
+    /// Stars that nobody can give.
+    #[error("stars are 1 to 5")]
+    BadStars,
+    /// Minutes that no service has.
+    #[error("minutes are 1 to 1440")]
+    BadMinutes,
+    /// An urgency that is none, or one that stands there twice.
+    #[error("urgencies are urgent, priority, normal and complex, each once, with | between them")]
+    BadUrgency,
     /// Neither `yes` nor `no`.
     #[error("must be yes or no")]
     NotYesOrNo,
@@ -343,13 +398,22 @@ impl Fields<'_> {
         let category_name = self.category_name();
         let name = self.filled("name");
         let points = self.points();
-        let cap = self.cap();
+        let cap = self.cap("monthly_cap");
+        let daily_cap = self.cap("daily_cap");
+        let order_cap = self.cap("order_cap");
+        let scores = self.scores(&code);
         let evidence_required = self.yes("evidence_required");
         let version = self.version();
         let effective_from = self.effective_from();
         let area = self.area();
         let (kind, points, monthly_cap) = (kind?, points?, cap?);
-        let fits = self.check_sign(kind, points) & self.check_cap(kind, points, monthly_cap);
+        let (daily_cap, order_cap, (trigger, conditions)) = (daily_cap?, order_cap?, scores?);
+        let fits = self.check_sign(kind, points)
+            & self.check_cap(kind, points, "monthly_cap", monthly_cap)
+            & self.check_cap(kind, points, "daily_cap", daily_cap)
+            & self.check_cap(kind, points, "order_cap", order_cap)
+            & self.check_caps(monthly_cap, daily_cap, order_cap, trigger)
+            & self.check_conditions(kind, trigger, &conditions);
         let rule = Rule {
             code: code?,
             kind,
@@ -358,6 +422,10 @@ impl Fields<'_> {
             name: name?,
             points,
             monthly_cap,
+            daily_cap,
+            order_cap,
+            trigger,
+            conditions,
             evidence_required: evidence_required?,
             version: version?,
             effective_from: effective_from?,
@@ -410,14 +478,69 @@ impl Fields<'_> {
         }
     }
 
-    fn cap(&mut self) -> Option<Option<i64>> {
-        match self.row.text("monthly_cap") {
+    fn cap(&mut self, field: &str) -> Option<Option<i64>> {
+        match self.row.text(field) {
             "" => Some(None),
-            text => match self.integer("monthly_cap", text)? {
-                cap if cap <= 0 => self.fault("monthly_cap", Fault::CapNotPositive),
+            text => match self.integer(field, text)? {
+                cap if cap <= 0 => self.fault(field, Fault::CapNotPositive),
                 cap => Some(Some(cap)),
             },
         }
+    }
+
+    /// What it scores on by itself and under which conditions; where the sheet says nothing, what has always held for
+    /// the rules that orders and posts score by.
+    fn scores(&mut self, code: &Option<String>) -> Option<(Option<Trigger>, Conditions)> {
+        let (built_in, usual) = code.as_deref().map(Rule::built_in).unwrap_or_default();
+        let trigger = match self.row.text("trigger") {
+            "" => Some(built_in),
+            text => match text.parse() {
+                Ok(trigger) => Some(Some(trigger)),
+                Err(_) => self.fault("trigger", Fault::UnknownTrigger),
+            },
+        };
+        let on_time = match self.row.text("on_time") {
+            "" => Some(None),
+            _ => self.yes("on_time").map(Some),
+        };
+        let min_stars = self.number("min_stars", 5, Fault::BadStars);
+        let min_minutes = self.number("min_minutes", 24 * 60, Fault::BadMinutes);
+        let urgency = self.urgency();
+        let trigger = trigger?;
+        // What a rule has always asked for holds as long as it scores on the same thing.
+        let usual = if trigger == built_in { usual } else { Conditions::default() };
+        let min_stars = min_stars?.and_then(|stars| u8::try_from(stars).ok());
+        let conditions = Conditions {
+            on_time: on_time?.or(usual.on_time),
+            min_stars: min_stars.or(usual.min_stars),
+            min_minutes: min_minutes?.or(usual.min_minutes),
+            urgency: urgency?,
+        };
+        Some((trigger, conditions))
+    }
+
+    /// A number from 1 to `most`, where there is one.
+    fn number(&mut self, field: &str, most: i64, fault: Fault) -> Option<Option<i64>> {
+        match self.row.text(field) {
+            "" => Some(None),
+            text => match text.parse() {
+                Ok(number) if (1..=most).contains(&number) => Some(Some(number)),
+                Ok(_) => self.fault(field, fault),
+                Err(_) => self.fault(field, Fault::NotAnInteger),
+            },
+        }
+    }
+
+    fn urgency(&mut self) -> Option<Vec<Urgency>> {
+        let text = self.row.text("urgency");
+        let mut found: Vec<Urgency> = Vec::new();
+        for word in text.split('|').map(str::trim).filter(|_| !text.is_empty()) {
+            match word.parse() {
+                Ok(urgency) if !found.contains(&urgency) => found.push(urgency),
+                _ => return self.fault("urgency", Fault::BadUrgency),
+            }
+        }
+        Some(found)
     }
 
     fn yes(&mut self, field: &str) -> Option<bool> {
@@ -469,13 +592,63 @@ impl Fields<'_> {
         self.fault::<()>("points", fault).is_some()
     }
 
-    fn check_cap(&mut self, kind: RuleKind, points: Points, cap: Option<i64>) -> bool {
+    fn check_cap(&mut self, kind: RuleKind, points: Points, field: &str, cap: Option<i64>) -> bool {
         let fault = match (kind, cap) {
             (RuleKind::Deduction, Some(_)) => Fault::CapOnDeduction,
             (RuleKind::Base | RuleKind::Bonus, Some(cap)) if cap < points.max() => Fault::CapBelowPoints,
             _ => return true,
         };
-        self.fault::<()>("monthly_cap", fault).is_some()
+        self.fault::<()>(field, fault).is_some()
+    }
+
+    fn check_caps(
+        &mut self,
+        month: Option<i64>,
+        day: Option<i64>,
+        order: Option<i64>,
+        trigger: Option<Trigger>,
+    ) -> bool {
+        let slip = month.zip(day).is_some_and(|(month, day)| day > month);
+        let of_orders = matches!(trigger, Some(Trigger::Completed | Trigger::Rated));
+        if slip {
+            return self.fault::<()>("daily_cap", Fault::CapAboveMonth).is_some();
+        }
+        if order.is_some() && !of_orders {
+            return self.fault::<()>("order_cap", Fault::CapWithoutOrder).is_some();
+        }
+        true
+    }
+
+    /// Every condition must be about something that the trigger knows.
+    fn check_conditions(
+        &mut self,
+        kind: RuleKind,
+        trigger: Option<Trigger>,
+        conditions: &Conditions,
+    ) -> bool {
+        if kind == RuleKind::Deduction && trigger.is_some_and(|trigger| trigger != Trigger::Completed) {
+            return self.fault::<()>("trigger", Fault::DeductionTrigger).is_some();
+        }
+        let of_orders = matches!(trigger, Some(Trigger::Completed | Trigger::Rated));
+        let timed = of_orders || matches!(trigger, Some(Trigger::Activity | Trigger::Patrol));
+        let table = [
+            ("on_time", conditions.on_time.is_some(), of_orders),
+            ("min_stars", conditions.min_stars.is_some(), trigger == Some(Trigger::Rated)),
+            ("min_minutes", conditions.min_minutes.is_some(), timed),
+            ("urgency", !conditions.urgency.is_empty(), of_orders),
+        ];
+        let mut fits = true;
+        for (field, asked, known) in table {
+            if asked && !known {
+                let fault = match trigger {
+                    None => Fault::ConditionWithoutTrigger,
+                    Some(trigger) => Fault::ConditionUnknown { trigger },
+                };
+                self.fault::<()>(field, fault);
+                fits = false;
+            }
+        }
+        fits
     }
 
     fn filled(&mut self, field: &str) -> Option<String> {
@@ -657,6 +830,101 @@ mod tests {
         assert_eq!(faults(&bad, BONUS), expected);
         assert_eq!((Sheet::of(&good), Sheet::of(BONUS)), (Sheet::BaseTasks, Sheet::BonusesAndDeductions));
         assert_eq!(Sheet::of("# category\n\ncode,kind,name\n"), Sheet::BonusesAndDeductions);
+    }
+
+    /// The faults of one bonus with these columns behind the usual ones.
+    fn extra_faults(columns: &str, values: &str) -> Vec<(String, Fault)> {
+        extra_faults_of("B11,bonus,紧急服务,2,20,no", columns, values)
+    }
+
+    fn extra_faults_of(line: &str, columns: &str, values: &str) -> Vec<(String, Fault)> {
+        let heading = BONUS.trim_end();
+        faults(BASE, &format!("{heading},{columns}\n{line},{values}\n"))
+            .into_iter()
+            .map(|(_, field, fault)| (field, fault))
+            .collect()
+    }
+
+    #[test]
+    fn each_fault_of_a_cap_a_trigger_and_a_condition_is_named() {
+        use Fault::{
+            BadMinutes, BadStars, BadUrgency, CapAboveMonth, CapBelowPoints, CapNotPositive, CapOnDeduction,
+            CapWithoutOrder, ConditionUnknown, ConditionWithoutTrigger, DeductionTrigger, NotAnInteger,
+            NotYesOrNo, TooLarge, UnknownTrigger,
+        };
+        let unknown = |trigger| ConditionUnknown { trigger };
+        let table: Vec<(&str, &str, Vec<(String, Fault)>)> = vec![
+            ("daily_cap", "4", vec![]),
+            ("daily_cap", "", vec![]),
+            ("daily_cap", "0", one("daily_cap", CapNotPositive)),
+            ("daily_cap", "1", one("daily_cap", CapBelowPoints)),
+            ("daily_cap", "21", one("daily_cap", CapAboveMonth)),
+            ("daily_cap", "x", one("daily_cap", NotAnInteger)),
+            ("daily_cap", "1000001", one("daily_cap", TooLarge)),
+            ("order_cap", "4", one("order_cap", CapWithoutOrder)),
+            ("order_cap,trigger", "4,activity", one("order_cap", CapWithoutOrder)),
+            ("order_cap,trigger", "4,completed", vec![]),
+            ("order_cap,trigger", "1,completed", one("order_cap", CapBelowPoints)),
+            ("order_cap,trigger", "-4,rated", one("order_cap", CapNotPositive)),
+            ("trigger", "completed", vec![]),
+            ("trigger", "rated", vec![]),
+            ("trigger", "featured", vec![]),
+            ("trigger", "activity", vec![]),
+            ("trigger", "patrol", vec![]),
+            ("trigger", "always", one("trigger", UnknownTrigger)),
+            ("on_time", "yes", one("on_time", ConditionWithoutTrigger)),
+            ("trigger,on_time", "completed,no", vec![]),
+            ("trigger,on_time", "rated,yes", vec![]),
+            ("trigger,on_time", "completed,late", one("on_time", NotYesOrNo)),
+            ("trigger,on_time", "activity,yes", one("on_time", unknown(Trigger::Activity))),
+            ("trigger,min_stars", "rated,1", vec![]),
+            ("trigger,min_stars", "rated,5", vec![]),
+            ("trigger,min_stars", "rated,0", one("min_stars", BadStars)),
+            ("trigger,min_stars", "rated,6", one("min_stars", BadStars)),
+            ("trigger,min_stars", "rated,five", one("min_stars", NotAnInteger)),
+            ("trigger,min_stars", "completed,4", one("min_stars", unknown(Trigger::Completed))),
+            ("trigger,min_minutes", "completed,1440", vec![]),
+            ("trigger,min_minutes", "patrol,1", vec![]),
+            ("trigger,min_minutes", "completed,0", one("min_minutes", BadMinutes)),
+            ("trigger,min_minutes", "completed,1441", one("min_minutes", BadMinutes)),
+            ("trigger,min_minutes", "featured,30", one("min_minutes", unknown(Trigger::Featured))),
+            ("trigger,urgency", "completed,urgent|priority", vec![]),
+            ("trigger,urgency", "completed,urgent|urgent", one("urgency", BadUrgency)),
+            ("trigger,urgency", "completed,soon", one("urgency", BadUrgency)),
+            ("trigger,urgency", "completed,urgent|", one("urgency", BadUrgency)),
+            ("trigger,urgency", "patrol,urgent", one("urgency", unknown(Trigger::Patrol))),
+        ];
+        for (columns, values, expected) in table {
+            assert_eq!(extra_faults(columns, values), expected, "{columns} {values}");
+        }
+        let deduction = |columns, values| extra_faults_of("D09,deduction,迟到,-2,,no", columns, values);
+        assert_eq!(deduction("trigger,on_time", "completed,no"), vec![]);
+        assert_eq!(deduction("trigger,min_stars", "rated,1"), one("trigger", DeductionTrigger));
+        assert_eq!(deduction("daily_cap", "5"), one("daily_cap", CapOnDeduction));
+    }
+
+    #[test]
+    fn the_rules_that_always_scored_by_themselves_need_no_columns_and_take_more_conditions() {
+        let heading =
+            "code,category,category_name,name,points,monthly_cap,version,effective_from,min_minutes";
+        let sheet = format!(
+            "{heading}\n609,errand,便民,完成,3,30,1,,\n609,errand,便民,完成,3,30,2,2026-07-01,30\n\
+             610,errand,便民,好评,1,20,1,,\n701,care,走访,探访,2,24,1,,\n"
+        );
+        let book = RuleBook::from_sheets(&sheet, BONUS).expect("a book");
+        let rule = |code, version| book.version(code, version).expect("the rule");
+        let on_time = Conditions { on_time: Some(true), ..Conditions::default() };
+        assert_eq!(
+            (rule("609", 1).trigger, &rule("609", 1).conditions),
+            (Some(Trigger::Completed), &on_time)
+        );
+        let longer = Conditions { min_minutes: Some(30), ..on_time };
+        assert_eq!(rule("609", 2).conditions, longer);
+        assert_eq!(
+            (rule("610", 1).trigger, rule("610", 1).conditions.min_stars),
+            (Some(Trigger::Rated), Some(5))
+        );
+        assert_eq!((rule("701", 1).trigger, rule("701", 1).conditions.is_empty()), (None, true));
     }
 
     #[test]

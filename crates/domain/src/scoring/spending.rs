@@ -51,6 +51,8 @@ pub fn reserve(reservation: &Reservation) -> Result<Posting, ScoringFault> {
         inputs: Inputs {
             month: month_of(at),
             used_in_month: 0,
+            used_in_day: None,
+            used_of_order: None,
             held: None,
             facts: Facts::Reserved { price, quantity },
         },
@@ -66,6 +68,7 @@ pub fn reserve(reservation: &Reservation) -> Result<Posting, ScoringFault> {
 mod tests {
     use super::super::award::on_completed;
     use super::super::award::tests::{completed, utc};
+    use super::super::caps::Used;
     use super::super::correction::{hold, release, spend, void};
     use super::super::ledger::Ledger;
     use super::super::posting::{PostedTransaction, recompute};
@@ -91,7 +94,9 @@ mod tests {
     /// A ledger in which the person has 3 points in each purse.
     fn with_three_points() -> Ledger {
         let mut ledger = Ledger::default();
-        let award = on_completed(&RuleBook::sample(), &completed(1, 7))[0].posting(0).expect("a posting");
+        let award = on_completed(&RuleBook::sample(), &completed(1, 7))[0]
+            .posting(Used::default())
+            .expect("a posting");
         ledger.post(Uuid::from_u128(1), award).expect("an award");
         ledger
     }
@@ -181,7 +186,9 @@ mod tests {
             assert!(answer.inputs.is_of_shop() && answer.rule_code == SHOP_RULE);
             assert_eq!(recompute(&answer.inputs, None), Some(answer.points()), "{}", answer.cause.kind);
         }
-        let award = on_completed(&RuleBook::sample(), &completed(1, 7))[0].posting(0).expect("a posting");
+        let award = on_completed(&RuleBook::sample(), &completed(1, 7))[0]
+            .posting(Used::default())
+            .expect("a posting");
         assert!(!award.inputs.is_of_shop());
         assert_eq!(recompute(&award.inputs, None), None, "an award needs its rule");
         assert!(reserved.posting.legs.iter().all(|leg| leg.account.purse == Purse::Spendable));

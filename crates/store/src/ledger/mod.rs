@@ -1,7 +1,7 @@
 //! The ledger: postings in, balances and passbooks out. What is posted is decided in `xingfuma_domain::scoring`.
 //!
-//! Nothing is posted twice: the cause is unique, and so is what a posting answers. A monthly cap is taken in one
-//! conditional statement that no race can overdraw. Entries and transactions are appended; triggers refuse the rest,
+//! Nothing is posted twice: the cause is unique, and so is what a posting answers. Caps are taken
+//! under the locks of their counts, so no race can overdraw them. Entries and transactions are appended; triggers refuse the rest,
 //! and the chains of the accounts show what was done behind their back ([`mod@verify`]).
 
 use chrono::{DateTime, Utc};
@@ -10,12 +10,12 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::order::Completion;
 use xingfuma_domain::scoring::{
-    AccountKind, AccountRef, Award, Cause, Draft, HeldEnd, HoldReason, Leg, PostedTransaction, Posting,
-    Purse, ScoringFault, SourceType, held_end, hold, release, void,
+    AccountKind, AccountRef, Award, Cause, Counter, Draft, HeldEnd, HoldReason, Leg, PostedTransaction,
+    Posting, Purse, ScoringFault, SourceType, Used, held_end, hold, release, void,
 };
 
-use crate::sql;
-use crate::{StoreError, unreadable};
+use crate::sql::{self, Rows};
+use crate::{StoreError, holds, unreadable};
 
 mod passbook;
 mod post;
@@ -34,7 +34,7 @@ pub use verify::{Fault, Verdict, verify};
 /// Points to be moved, with the id that the (first) transaction gets.
 #[derive(Clone, Debug)]
 pub enum Booking {
-    /// An award, after its monthly cap.
+    /// An award, after its caps.
     Award {
         /// The transaction's id.
         id: Uuid,
@@ -67,9 +67,22 @@ pub enum Booking {
         at: DateTime<Utc>,
         /// The last completion; absent when the order was cancelled.
         completion: Option<Box<Completion>>,
-        /// The last round was rated with five stars and solved.
-        five_stars: bool,
+        /// The codes of the rules by which the last round scores.
+        earned: Vec<String>,
     },
+}
+
+impl Booking {
+    /// The same, with an award put on hold for review.
+    #[must_use]
+    pub fn looked_at(&self, reason: Option<HoldReason>) -> Booking {
+        match (self, reason) {
+            (Booking::Award { id, award }, Some(reason)) => {
+                Booking::Award { id: *id, award: Box::new((**award).clone().held_for(reason)) }
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 /// Books points; a cause that is booked already, and an answer to what was answered, is left alone and
@@ -86,65 +99,83 @@ pub async fn book(conn: &impl ConnectionTrait, booking: &Booking) -> Result<Book
             hold_order(conn, *id, *order, *at).await?;
             Ok(Booked::New)
         }
-        Booking::SettleOrder { id, order, at, completion, five_stars } => {
-            settle_order(conn, *id, *order, *at, completion.as_deref(), *five_stars).await?;
+        Booking::SettleOrder { id, order, at, completion, earned } => {
+            settle_order(conn, *id, *order, *at, completion.as_deref(), earned).await?;
             Ok(Booked::New)
         }
     }
 }
 
 async fn book_award(conn: &impl ConnectionTrait, id: Uuid, award: &Award) -> Result<Booked, StoreError> {
-    let used = match award.monthly_cap {
-        Some(cap) if award.points > 0 => match take_from_cap(conn, award, cap).await? {
-            Some(used) => used,
-            None => return Ok(Booked::Known),
-        },
-        _ => 0,
-    };
+    let Some(used) = take_from_caps(conn, award).await? else { return Ok(Booked::Known) };
     let posting = award.posting(used).map_err(fault)?;
-    post(conn, id, &posting).await
+    let booked = post(conn, id, &posting).await?;
+    // What a cap has cut to nothing is not worth a look.
+    if let (Booked::New, Some(reason), 1..) = (booked, award.review(), posting.points()) {
+        holds::row(id, award, reason).insert(conn, holds::INTO, "").await?;
+    }
+    Ok(booked)
 }
 
-/// Takes the award out of its month's cap and answers what was used before; `None` when its cause is booked already.
-async fn take_from_cap(
-    conn: &impl ConnectionTrait,
-    award: &Award,
-    cap: i64,
-) -> Result<Option<i64>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Taken {
-        points: i64,
-        granted: i64,
+/// The columns of a count that caps look at. `month` is the window: a month, a day, or an order's id.
+const INTO_CAP: &str = "score_cap (person_id, rule_code, month, county, points, granted)";
+
+/// The rows of an award's counts, with what each holds then and what was granted last.
+fn cap_rows(award: &Award, counters: Vec<Counter>, of: impl Fn(&Counter) -> (i64, i64)) -> Rows {
+    let mut rows = Rows::new(6);
+    for counter in counters {
+        let (points, granted) = of(&counter);
+        rows.push([
+            award.person.into(),
+            counter.code.into(),
+            counter.window.into(),
+            award.area.county().to_string().into(),
+            points.into(),
+            granted.into(),
+        ]);
     }
-    let text = "INSERT INTO score_cap (person_id, rule_code, month, county, points, granted) \
-                SELECT $1, $2, $3, $4, CASE WHEN $5 < $6 THEN $5 ELSE $6 END, CASE WHEN $5 < $6 THEN $5 ELSE $6 END \
-                WHERE NOT EXISTS (SELECT 1 FROM score_transaction \
-                WHERE source_id = $7 AND source_type = $8 AND cause = $9) \
-                ON CONFLICT (person_id, rule_code, month) DO UPDATE SET \
-                granted = CASE WHEN $5 < $6 - score_cap.points THEN $5 ELSE $6 - score_cap.points END, \
-                points = score_cap.points + CASE WHEN $5 < $6 - score_cap.points THEN $5 \
-                ELSE $6 - score_cap.points END RETURNING points, granted";
-    let text = if conn.get_database_backend() == sea_orm::DatabaseBackend::Postgres {
-        // Parameters of a SELECT list have no type of their own.
-        text.replace("SELECT $1, $2, $3, $4,", "SELECT $1::uuid, $2::text, $3::text, $4::text,")
-            .replace("$5", "$5::bigint")
-            .replace("$6", "$6::bigint")
-    } else {
-        text.to_owned()
-    };
-    let values = vec![
-        award.person.into(),
-        award.rule_code.clone().into(),
-        award.inputs.month.to_string().into(),
-        award.area.county().to_string().into(),
-        award.points.into(),
-        cap.into(),
+    rows
+}
+
+/// Takes the award out of its caps and answers what was used before; `None` when its cause is booked already.
+///
+/// The rows of its counts are locked first, in the order of their keys, by an update that changes nothing; what is read
+/// behind that lock, the cause included, stands until the transaction ends. So no race takes more than a cap has.
+async fn take_from_caps(conn: &impl ConnectionTrait, award: &Award) -> Result<Option<Used>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Locked {
+        rule_code: String,
+        month: String,
+        points: i64,
+    }
+    let (counters, mut used) = (award.counters(), Used::default());
+    if counters.is_empty() {
+        return Ok(Some(used));
+    }
+    let lock = "ON CONFLICT (person_id, rule_code, month) DO UPDATE SET points = score_cap.points \
+                RETURNING rule_code, month, points";
+    let rows = cap_rows(award, counters.clone(), |_| (0, 0));
+    let locked: Vec<Locked> = rows.insert_returning(conn, INTO_CAP, lock).await?;
+    let known =
+        "SELECT 1 AS found FROM score_transaction WHERE source_id = $1 AND source_type = $2 AND cause = $3";
+    let cause = vec![
         award.cause.source_id.into(),
         award.cause.source_type.as_str().into(),
         award.cause.kind.to_string().into(),
     ];
-    let taken: Option<Taken> = sql::one(conn, &text, values).await?;
-    Ok(taken.map(|taken| taken.points - taken.granted))
+    if conn.query_one_raw(sql::statement(conn, known, cause)).await?.is_some() {
+        return Ok(None);
+    }
+    for counter in &counters {
+        let row = locked.iter().find(|row| row.rule_code == counter.code && row.month == counter.window);
+        used.note(counter.span, row.map_or(0, |row| row.points));
+    }
+    let granted = award.granted(used);
+    let take = "ON CONFLICT (person_id, rule_code, month) DO UPDATE SET points = excluded.points, \
+                granted = excluded.granted";
+    let rows = cap_rows(award, counters, |counter| (used.of(counter.span) + granted, granted));
+    rows.insert(conn, INTO_CAP, take).await?;
+    Ok(Some(used))
 }
 
 fn fault(fault: ScoringFault) -> StoreError {
@@ -272,7 +303,7 @@ async fn settle_order(
     order: Uuid,
     at: DateTime<Utc>,
     completion: Option<&Completion>,
-    five_stars: bool,
+    earned: &[String],
 ) -> Result<(), StoreError> {
     for (n, of) in (0u16..).zip(unanswered(conn, order).await?) {
         let held = |leg: &&Leg| leg.account.kind == AccountKind::Hold && leg.points > 0;
@@ -280,8 +311,9 @@ async fn settle_order(
             continue;
         };
         let closed_by = completion.map(|done| done.engagement.volunteer);
-        let on_time = completion.is_some_and(|done| done.on_time);
-        let posting = match held_end(&of.posting.rule_code, person, closed_by, on_time, five_stars) {
+        let posting = match held_end(&of.posting.rule_code, person, closed_by, earned) {
+            // The order says that they were earned; whether it happened as it says is for a person to find out.
+            HeldEnd::Release if of.posting.inputs.held.is_some_and(HoldReason::is_for_review) => continue,
             HeldEnd::Release => release(&of, "order_ended", at, None),
             HeldEnd::Void => void(&of, "not_earned_in_the_last_round", at, None),
         };

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::scoring::Inputs;
 
-use crate::StoreError;
 use crate::sql;
+use crate::{StoreError, unreadable};
 
 /// Balances of a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +75,18 @@ pub struct PassbookRow {
     pub spendable: i64,
     /// Points that are on hold at this moment.
     pub held: bool,
+    /// What the points were computed from, as JSON.
+    pub inputs: String,
+}
+
+impl PassbookRow {
+    /// What the points were computed from.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn inputs(&self) -> Result<Inputs, StoreError> {
+        serde_json::from_str(&self.inputs).map_err(unreadable)
+    }
 }
 
 /// A person's lines, newest first. Movements between his account and his hold are not lines of their own: those of an
@@ -97,7 +110,7 @@ pub async fn passbook(
     };
     // On hold: put there by the line itself, or by a later answer; and not yet released or lost.
     let text = format!(
-        "SELECT t.id, t.at, t.cause, t.source_type, t.source_id, t.rule_code, t.rule_version, l.points, l.spendable, \
+        "SELECT t.id, t.at, t.cause, t.source_type, t.source_id, t.rule_code, t.rule_version, t.inputs, l.points, l.spendable, \
          (EXISTS (SELECT 1 FROM score_transaction h WHERE h.reverses = t.id AND h.cause = 'hold' \
          AND NOT EXISTS (SELECT 1 FROM score_transaction r WHERE r.reverses = h.id)) \
          OR (l.on_hold > 0 AND NOT EXISTS (SELECT 1 FROM score_transaction a WHERE a.reverses = t.id))) AS held \

@@ -29,6 +29,9 @@ pub async fn awards(
         id: Uuid,
         owner_id: Uuid,
         area_code: String,
+        at: DateTime<Utc>,
+        source_type: String,
+        source_id: Uuid,
         rule_code: String,
         inputs: String,
         points: i64,
@@ -40,7 +43,8 @@ pub async fn awards(
         behind = "AND t.id > $5";
     }
     let text = format!(
-        "SELECT t.id, e.owner_id, t.area_code, t.rule_code, t.inputs, e.points FROM score_transaction t \
+        "SELECT t.id, e.owner_id, t.area_code, t.at, t.source_type, t.source_id, t.rule_code, \
+         t.inputs, e.points FROM score_transaction t \
          JOIN score_entry e ON e.transaction_id = t.id AND e.purse = 'assessment' AND e.owner_id IS NOT NULL \
          WHERE t.county = $1 AND t.at >= $2 AND t.at < $3 AND t.reverses IS NULL AND t.rule_code <> $4 \
          AND NOT EXISTS (SELECT 1 FROM score_transaction r WHERE r.reverses = t.id AND r.cause IN ('reversal', 'void')) \
@@ -52,6 +56,9 @@ pub async fn awards(
             let replayed = Replayed {
                 person: row.owner_id,
                 area: row.area_code.parse().map_err(unreadable)?,
+                at: row.at,
+                source_type: row.source_type.parse().map_err(unreadable)?,
+                source_id: row.source_id,
                 rule_code: row.rule_code,
                 inputs: serde_json::from_str(&row.inputs).map_err(unreadable)?,
                 points: row.points,

@@ -6,29 +6,27 @@
 //! the whole statement fails and the award is booked step by step, as [`super::book`] does.
 
 use uuid::Uuid;
-use xingfuma_domain::scoring::Award;
+use xingfuma_domain::scoring::{Award, Used};
 
-use super::fault;
 use super::post::{
     INTO_ACCOUNT, INTO_ENTRY, INTO_TRANSACTION, LENGTHEN, Prepared, account_values, first_link,
 };
-use crate::StoreError;
+use super::{INTO_CAP, cap_rows, fault};
 use crate::sql::{Rows, Together};
+use crate::{StoreError, holds};
 
 /// Adds an award to a statement. Answers whether it could: not where the posting needs cover, which only the balance
 /// under its lock can tell.
-pub(crate) fn add(
-    together: &mut Together,
-    id: Uuid,
-    award: &Award,
-    used_in_month: i64,
-) -> Result<bool, StoreError> {
-    let posting = award.posting(used_in_month).map_err(fault)?;
+pub(crate) fn add(together: &mut Together, id: Uuid, award: &Award, used: Used) -> Result<bool, StoreError> {
+    let posting = award.posting(used).map_err(fault)?;
     if posting.legs.iter().any(|leg| posting.needs_cover(leg)) {
         return Ok(false);
     }
     let prepared = Prepared::new(id, &posting)?;
-    add_cap(together, award, used_in_month);
+    add_caps(together, award, used);
+    if let (Some(reason), 1..) = (award.review(), posting.points()) {
+        together.insert(holds::row(id, award, reason), holds::INTO, "");
+    }
     let mut transaction = Rows::new(12);
     transaction.push(prepared.transaction_values(&posting));
     together.named("booked", transaction, INTO_TRANSACTION, "ON CONFLICT DO NOTHING RETURNING 1");
@@ -65,27 +63,21 @@ pub(crate) fn add(
     Ok(true)
 }
 
-/// The cap as it will stand, if it stood as it was read.
-fn add_cap(together: &mut Together, award: &Award, used_in_month: i64) {
-    if award.monthly_cap.is_none() || award.points <= 0 {
+/// The caps as they will stand, if they stood as they were read.
+fn add_caps(together: &mut Together, award: &Award, used: Used) {
+    let counters = award.counters();
+    if counters.is_empty() {
         return;
     }
-    let granted = award.granted(used_in_month);
-    let mut rows = Rows::new(6);
-    rows.push([
-        award.person.into(),
-        award.rule_code.clone().into(),
-        award.inputs.month.to_string().into(),
-        award.area.county().to_string().into(),
-        (used_in_month + granted).into(),
-        granted.into(),
-    ]);
+    let granted = award.granted(used);
+    let count = counters.len();
+    let rows = cap_rows(award, counters, |counter| (used.of(counter.span) + granted, granted));
     together.named(
         "cap",
         rows,
-        "score_cap (person_id, rule_code, month, county, points, granted)",
+        INTO_CAP,
         "ON CONFLICT (person_id, rule_code, month) DO UPDATE SET points = excluded.points, granted = excluded.granted \
          WHERE score_cap.points = excluded.points - excluded.granted RETURNING 1",
     );
-    together.insist("(SELECT count(*) FROM cap) = 1");
+    together.insist(format!("(SELECT count(*) FROM cap) = {count}"));
 }

@@ -28,6 +28,8 @@ pub struct BoardRow {
     pub people: i64,
     /// Their points.
     pub points: i64,
+    /// Of these, points that were typed in by hand (手工录入).
+    pub hand_made: i64,
 }
 
 /// The board of a month: most points first, at most `limit`. Lines that are paused or carried do not count; what was
@@ -61,7 +63,10 @@ pub async fn board(
         }
     };
     let text = format!(
-        "SELECT {columns}, count(*) AS people, CAST(sum(points + corrected) AS bigint) AS points \
+        "SELECT {columns}, count(*) AS people, CAST(sum(points + corrected) AS bigint) AS points, \
+         CAST(sum(coalesce((SELECT sum(c.points) FROM score_period_entry c JOIN score_transaction t \
+         ON t.id = c.transaction_id WHERE c.person_id = score_period_line.person_id \
+         AND c.month = score_period_line.month AND t.source_type = 'claim'), 0)) AS bigint) AS hand_made \
          FROM score_period_line WHERE county = $1 AND month = $2 AND status IN ('standing', 'contested') AND {belongs} \
          GROUP BY {group} ORDER BY points DESC, {group} LIMIT {limit}"
     );
