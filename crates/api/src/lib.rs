@@ -23,6 +23,7 @@ mod consents;
 mod cors;
 mod duty;
 mod extract;
+mod hazards;
 mod leaderboards;
 mod me;
 mod order_json;
@@ -31,6 +32,7 @@ mod own_data;
 mod parts_json;
 mod periods;
 mod plates;
+mod preferences;
 mod problem;
 mod redemptions;
 mod request_id;
@@ -42,6 +44,7 @@ mod showcase;
 mod stream;
 mod token;
 mod totp;
+mod volunteers;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -90,6 +93,9 @@ operations!(
     me::who_am_i,
     me::inbox,
     me::mark_inbox_read,
+    preferences::read,
+    preferences::keep,
+    preferences::subscribe,
     me::passbook,
     own_data::export,
     own_data::erase,
@@ -141,6 +147,7 @@ operations!(
     orders::escalate,
     orders::urge,
     orders::merge,
+    orders::help,
     orders::extend,
     orders::revisit,
     orders::whistle,
@@ -148,6 +155,10 @@ operations!(
     beside::corrections,
     beside::inspect,
     beside::departments,
+    hazards::list,
+    hazards::answer,
+    volunteers::transfer,
+    volunteers::unread,
     beside::check_in,
     beside::conclude,
     beside::rate_whistle,

@@ -153,6 +153,13 @@ pub enum Request {
         /// The order that leads.
         into: Uuid,
     },
+    /// Another team is to help.
+    Help {
+        /// The team.
+        team: Uuid,
+        /// What it is to do.
+        task: String,
+    },
     /// More time, once.
     Extend {
         /// Why.
@@ -233,6 +240,7 @@ impl Request {
             Request::Escalate { .. } => Verb::Escalate,
             Request::Urge => Verb::Urge,
             Request::Merge { .. } => Verb::Merge,
+            Request::Help { .. } => Verb::Help,
             Request::Extend { .. } => Verb::Extend,
             Request::Revisit { .. } => Verb::Revisit,
             Request::Whistle { .. } => Verb::Whistle,

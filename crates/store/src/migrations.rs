@@ -54,6 +54,9 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step { name: "m0043_messages", text: include_str!("../schema/0043_messages.sql") }),
+            Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
+            Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
         ]
     }
 }

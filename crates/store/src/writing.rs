@@ -228,7 +228,7 @@ pub(crate) fn events<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Resul
     Ok(Part { rows, into: "order_event (order_id, seq, county, at, record)", tail: "" })
 }
 
-fn decision(change: &Change) -> Part {
+pub(crate) fn decision(change: &Change) -> Part {
     let order = &change.after.order;
     let mut rows = Rows::new(10);
     if let Some(decision) = &change.decision {

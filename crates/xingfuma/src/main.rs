@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod demo;
+mod messages;
 mod rotate;
 mod rules;
 mod running;

@@ -18,8 +18,10 @@ use xingfuma_app::{
     command::{Ask, Render, Reply, Request},
     county::County,
     filling::{DemoLogIn, demo_accounts, fill_in},
+    hazard::sample_thresholds,
     keys::{KeyTexts, Keys},
     limits::Limits,
+    message::{Outside, texts::Texts},
     place::PlaceRequest,
     view::OrderSeen,
 };
@@ -40,7 +42,7 @@ use xingfuma_store::{
 use xingfuma_tests::services::Postgres;
 use xingfuma_wechat::{
     Client, ClientConfig,
-    sandbox::{ReusableCode, Sandbox, SandboxConfig},
+    sandbox::{ReusableCode, Sandbox, SandboxConfig, Template},
 };
 
 /// A Monday, 09:00 in China, without a holiday in the two weeks after it.
@@ -52,6 +54,8 @@ const OF_GRID: usize = 6;
 const OF_TOWNSHIP: usize = 3;
 /// The code by which the first volunteer of the township's team logs in.
 const TOWNSHIP_VOLUNTEER: &str = "township-volunteer";
+/// How long WeChat's stand-in has a message on its way: long enough for another one to come in between.
+const SEND_TAKES: Duration = Duration::from_millis(15);
 /// The skill of the plain category, which both teams have.
 const SKILL: &str = "便民";
 
@@ -126,7 +130,9 @@ impl SmallCounty {
         assert!(filled.expect("it is filled in"), "a fresh database is empty");
         give_a_code_to_the_township(&store, &load(&keys), &county).await;
         let sandbox = sandbox(&county).await;
-        let app = start(store, &county, &keys, &sandbox, MONDAY.parse().expect("a moment"), 1).await;
+        let app =
+            start(store, &county, &keys, &sandbox, MONDAY.parse().expect("a moment"), 1, Outside::default())
+                .await;
         let people = log_in_all(&app, &county).await;
         Self { app, county, people, keys, sandbox, fresh }
     }
@@ -134,7 +140,14 @@ impl SmallCounty {
     /// Another process on the same database, whose clock shows the same.
     pub(crate) async fn another_app(&self) -> App {
         let store = self.fresh.connect(4).await;
-        start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), 2).await
+        start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), 2, Outside::default())
+            .await
+    }
+
+    /// Another process on the same database that also tells people outside the house.
+    pub(crate) async fn telling_app(&self, seed: u64, outside: Outside) -> App {
+        let store = self.fresh.connect(4).await;
+        start(store, &self.county, &self.keys, &self.sandbox, self.app.clock.now(), seed, outside).await
     }
 
     /// The stand-in of WeChat.
@@ -306,6 +319,15 @@ async fn sandbox(county: &County) -> Sandbox {
             config.reusable_codes.insert(code, ReusableCode { openid, phone: None });
         }
     }
+    config.send_takes = SEND_TAKES;
+    let texts = Texts::default();
+    for name in texts.templates() {
+        let template = Template { keys: texts.field_names(name), long_term: name == "duty" };
+        config.templates.insert(format!("{name}-id"), template);
+    }
+    // As if somebody had taken another template in the console than the one that the texts were written for.
+    let keys = texts.field_names("offer").into_iter().chain(["thing9".to_owned()]).collect();
+    config.templates.insert("another-id".to_owned(), Template { keys, long_term: false });
     let township = ReusableCode { openid: TOWNSHIP_VOLUNTEER.to_owned(), phone: None };
     config.reusable_codes.insert(TOWNSHIP_VOLUNTEER.to_owned(), township);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -319,6 +341,7 @@ async fn start(
     sandbox: &Sandbox,
     now: DateTime<Utc>,
     seed: u64,
+    outside: Outside,
 ) -> App {
     let wechat = ClientConfig { base_url: sandbox.base_url(), ..ClientConfig::new("sandbox", "sandbox") };
     // The few people of these tests place as many orders as hundreds would.
@@ -326,6 +349,7 @@ async fn start(
     let foundation = Foundation {
         settings: Settings {
             rules: RuleBook::sample(),
+            hazards: sample_thresholds(),
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,
@@ -339,6 +363,7 @@ async fn start(
         ids: Ids::seeded(seed),
         keys: load(keys),
         wechat: Client::in_memory(wechat).expect("a good address"),
+        outside,
     };
     App::start(foundation).await.expect("the county is filled in")
 }
