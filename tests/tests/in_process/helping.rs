@@ -1,7 +1,11 @@
 //! Several teams at one order: the helping orders and their lead are changed together or not at all.
 
 use uuid::Uuid;
-use xingfuma_app::{AppError, command::Request};
+use xingfuma_app::{
+    AppError,
+    command::Request,
+    place::{ContactGiven, PlaceRequest},
+};
 use xingfuma_domain::order::{Refusal, Status};
 use xingfuma_store::orders::Part;
 
@@ -14,6 +18,8 @@ on_both_databases!(
     a_completion_and_the_end_of_help_at_the_same_moment,
 );
 
+const PHONE: &str = "15400001234";
+
 struct Two {
     lead: Uuid,
     helper: Uuid,
@@ -21,7 +27,15 @@ struct Two {
 
 async fn ask_for_help(county: &SmallCounty) -> Two {
     let people = &county.people;
-    let lead = county.place(&county.app.new_id().to_string()).await;
+    let request = PlaceRequest {
+        sign: Some(county.sign()),
+        category: "errand".to_owned(),
+        description: "地下室进水".to_owned(),
+        contact: Some(ContactGiven { name: Some("王大娘".to_owned()), phone: Some(PHONE.to_owned()) }),
+        ..PlaceRequest::default()
+    };
+    let key = county.app.new_id().to_string();
+    let lead = county.place_as(&people.resident, request, &key).await.expect("a good order");
     county.work_until_dispatched(lead).await;
     county.command(&people.volunteers[0], lead, Request::Accept).await.expect("it is offered to him");
     let team = people.of_township.actor.teams()[0];
@@ -47,7 +61,8 @@ async fn the_lead_is_completed_after_its_helper_and_everybody_sees_his_own(count
     // The helper gets the contact when he has accepted, sealed for his own order.
     county.command(&people.of_township, helper, Request::Accept).await.expect("it is offered to him");
     let seen = county.app.order(&people.of_township, helper).await.expect("it is his");
-    assert!(seen.contact.is_some());
+    let contact = seen.contact.expect("it is open to him");
+    assert_eq!(contact.phone.as_deref(), Some(PHONE));
     county.command(&people.of_township, helper, complete()).await.expect("it is his");
     let told = county.order(lead).await;
     assert!(told.helpers[0].completed && told.open_helpers().count() == 0);

@@ -1,12 +1,12 @@
 //! Somebody leaves, and all that he holds is handed on: to somebody named, to his team, or to be placed again; also when
 //! whoever began it did not live to end it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
 use xingfuma_app::{AppError, Caller, command::Request, transfer::TransferRequest};
-use xingfuma_domain::order::{Hat, Status};
+use xingfuma_domain::order::{Hat, State, Status};
 
 use crate::{on_both_databases, small_county::SmallCounty};
 
@@ -117,8 +117,12 @@ async fn without_a_name_it_goes_back_to_the_team_and_the_last_of_a_team_leaves_i
     let stored = county.order(held[0]).await;
     assert_eq!(stored.status(), Status::Placed);
     assert!(stored.asked.contains(&team));
-    let hints = county.app.work_once("by hand", Duration::from_secs(10)).await.expect("a queue in memory");
-    assert!(hints > 0, "the queue looks for another team");
+    // The queue looks for another team, and says that there is none.
+    let begun = Instant::now();
+    while !matches!(county.order(held[0]).await.state, State::Placed { stuck: Some(_), .. }) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the queue did not hear of it");
+        county.app.work_once("by hand", Duration::from_millis(200)).await.expect("a queue in memory");
+    }
 }
 
 async fn what_was_interrupted_is_gone_on_with(county: SmallCounty) {
