@@ -52,15 +52,15 @@ fn complete() -> Request {
 async fn the_lead_is_completed_after_its_helper_and_everybody_sees_his_own(county: SmallCounty) {
     let people = &county.people;
     let Two { lead, helper } = ask_for_help(&county).await;
-    let seen = county.app.order(&people.of_township, helper).await.expect("it is offered to his team");
+    let seen = county.app.order(&people.of_township, helper, None).await.expect("it is offered to his team");
     assert_eq!((seen.order.status(), seen.order.helps), (Status::Dispatched, Some(lead)));
     assert!(!seen.description.contains("13912345678"), "{}", seen.description);
-    assert!(matches!(county.app.order(&people.of_township, lead).await, Err(AppError::NotFound)));
+    assert!(matches!(county.app.order(&people.of_township, lead, None).await, Err(AppError::NotFound)));
     let refused = county.command(&people.volunteers[0], lead, complete()).await;
     assert!(matches!(refused, Err(AppError::Refused(Refusal::HelpersAtWork { open: 1 }))), "{refused:?}");
     // The helper gets the contact when he has accepted, sealed for his own order.
     county.command(&people.of_township, helper, Request::Accept).await.expect("it is offered to him");
-    let seen = county.app.order(&people.of_township, helper).await.expect("it is his");
+    let seen = county.app.order(&people.of_township, helper, None).await.expect("it is his");
     let contact = seen.contact.expect("it is open to him");
     assert_eq!(contact.phone.as_deref(), Some(PHONE));
     county.command(&people.of_township, helper, complete()).await.expect("it is his");
