@@ -23,6 +23,8 @@ use xingfuma_tests::{
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
 /// The id of the grant that makes a resident a volunteer.
 const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
+/// The id of a hazard.
+const HAZARD: &str = "01900000-0000-7000-8000-000000000002";
 /// The month of the notice.
 const NOTICE: &str = "2025-11";
 /// An id that nothing has.
@@ -141,6 +143,8 @@ enum Target {
     Whistle(Answered),
     /// The requester's objection to a line of the notice, which is somebody else's.
     Objection,
+    /// A hazard of the worker's grid that was answered long ago.
+    Hazard,
     /// The shop of the village; the teammate keeps it.
     Shop,
     /// Its goods.
@@ -177,8 +181,8 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
-        Activity, Appeal, Claim, Deduction, Entry, Goods, Hold, Leave, None as Nowhere, Objection, Order,
-        Patrol, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+        Activity, Appeal, Claim, Deduction, Entry, Goods, Hazard, Hold, Leave, None as Nowhere, Objection,
+        Order, Patrol, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -190,6 +194,22 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/auth/logout" | "POST /api/v1/me/export" | "DELETE /api/v1/me" => on(Nowhere, nothing),
         "PUT /api/v1/me/inbox" => on(Nowhere, |_| json!({ "upTo": NOTHING })),
         "POST /api/v1/orders" => on(Nowhere, |world| world.order()),
+        "PUT /api/v1/me/preferences" => on(Nowhere, |_| json!({ "wechat": true, "sms": true })),
+        // None is named: 422 is for everybody who has logged in.
+        "POST /api/v1/me/subscriptions" => on(Nowhere, |_| json!({ "templates": [] })),
+        // The team has it: 409 is for those who may.
+        "POST /api/v1/orders/{id}/help" => {
+            on(Order(Accepted), |world| json!({ "teamId": world.team, "task": "请协助" }))
+        }
+        // Without a reason, so that nothing is handed on: who may is told 422.
+        "POST /api/v1/volunteers/{id}/transfer" => on(Volunteer, |_| json!({ "reason": "" })),
+        // It was answered before: 409 is for those who may.
+        "POST /api/v1/hazards/{id}/answer" => {
+            on(Hazard, |_| json!({ "cause": "清运太少", "measure": "每周三次" }))
+        }
+        "GET /api/v1/hazards" | "GET /api/v1/volunteers/unread" | "GET /api/v1/me/preferences" => {
+            on(Nowhere, nothing)
+        }
         "GET /api/v1/me"
         | "GET /api/v1/me/inbox"
         | "GET /api/v1/me/passbook"
@@ -412,6 +432,7 @@ impl World {
         let me = people[&Who::Worker].get("/me").expect(200);
         let _ = sql(&running_notice());
         let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
+        let _ = sql(&answered_hazard(accounts.grid(), is_postgres));
         World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
@@ -678,6 +699,7 @@ impl World {
             Target::Ward => (None, self.ward()),
             Target::Whistle(answered) => (None, self.whistle(answered)),
             Target::Objection => (None, self.objection()),
+            Target::Hazard => (None, HAZARD.to_owned()),
             Target::Shop => (None, self.shop().shop.clone()),
             Target::Goods => (None, self.shop().goods.clone()),
             Target::Redemption => (None, text(&self.redeemed(), "id")),
@@ -799,6 +821,18 @@ fn running_notice() -> String {
         "INSERT INTO score_period (county, month, status, claims_closed_at, working_days, published_at, notice_ends_at, \
          line_count, points) VALUES ('140724', '{NOTICE}', 'notice', '2025-12-01T00:00:00+00:00', 5, \
          '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, 100)"
+    )
+}
+
+/// SQL that writes a hazard that its station has answered.
+fn answered_hazard(grid: &str, is_postgres: bool) -> String {
+    let bytes =
+        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let (id, nobody, at) = (bytes(HAZARD), bytes(NOTHING), "'2026-01-01T00:00:00+00:00'");
+    format!(
+        "INSERT INTO hazard (id, county, area_code, category, number, times, first_at, last_at, found_at, cause, \
+         measure, answered_by, answered_at) VALUES ({id}, '140724', '{grid}', 'environment', 1, 4, {at}, {at}, {at}, \
+         '清运太少', '每周三次', {nobody}, {at})"
     )
 }
 

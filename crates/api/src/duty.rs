@@ -79,13 +79,26 @@ async fn end_leave(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Hours in which nobody is disturbed.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct QuietJson {
+pub(crate) struct QuietJson {
     #[schema(value_type = String, example = "21:00:00")]
     from: NaiveTime,
     #[schema(value_type = String, example = "07:00:00")]
     to: NaiveTime,
+}
+
+impl From<QuietHours> for QuietJson {
+    fn from(quiet: QuietHours) -> QuietJson {
+        QuietJson { from: quiet.from, to: quiet.to }
+    }
+}
+
+impl From<QuietJson> for QuietHours {
+    fn from(quiet: QuietJson) -> QuietHours {
+        QuietHours { from: quiet.from, to: quiet.to }
+    }
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -133,7 +146,7 @@ impl From<Roster> for RosterJson {
         };
         RosterJson {
             open_orders_at_most: kept.open_orders_at_most,
-            quiet_hours: kept.quiet_hours.map(|quiet| QuietJson { from: quiet.from, to: quiet.to }),
+            quiet_hours: kept.quiet_hours.map(QuietJson::from),
             shifts: kept.shifts.into_iter().map(shift).collect(),
         }
     }
@@ -149,7 +162,7 @@ impl From<RosterJson> for Roster {
         };
         Roster {
             open_orders_at_most: json.open_orders_at_most,
-            quiet_hours: json.quiet_hours.map(|quiet| QuietHours { from: quiet.from, to: quiet.to }),
+            quiet_hours: json.quiet_hours.map(QuietHours::from),
             shifts: json.shifts.into_iter().map(shift).collect(),
         }
     }

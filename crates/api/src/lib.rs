@@ -25,6 +25,7 @@ mod cors;
 mod dead_letters;
 mod duty;
 mod extract;
+mod hazards;
 mod holds;
 mod leaderboards;
 mod me;
@@ -35,6 +36,7 @@ mod parts_json;
 mod patrols;
 mod periods;
 mod plates;
+mod preferences;
 mod problem;
 mod redemptions;
 mod request_id;
@@ -46,6 +48,7 @@ mod showcase;
 mod stream;
 mod token;
 mod totp;
+mod volunteers;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -94,6 +97,9 @@ operations!(
     me::who_am_i,
     me::inbox,
     me::mark_inbox_read,
+    preferences::read,
+    preferences::keep,
+    preferences::subscribe,
     me::passbook,
     own_data::export,
     own_data::erase,
@@ -145,6 +151,7 @@ operations!(
     orders::escalate,
     orders::urge,
     orders::merge,
+    orders::help,
     orders::extend,
     orders::revisit,
     orders::whistle,
@@ -152,6 +159,10 @@ operations!(
     beside::corrections,
     beside::inspect,
     beside::departments,
+    hazards::list,
+    hazards::answer,
+    volunteers::transfer,
+    volunteers::unread,
     beside::check_in,
     beside::conclude,
     beside::rate_whistle,

@@ -66,6 +66,9 @@ struct MessageJson {
     /// The objection that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     objection_id: Option<Uuid>,
+    /// The hazard that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hazard_id: Option<Uuid>,
     #[schema(example = "accepted")]
     topic: String,
     /// Facts for the text.
@@ -78,11 +81,14 @@ struct MessageJson {
 
 impl From<Message> for MessageJson {
     fn from(message: Message) -> MessageJson {
-        let [claim, appeal, redemption, objection] =
-            ["claim_", "appeal_", "redemption_", "objection_"].map(|word| message.topic.starts_with(word));
+        let [claim, appeal, redemption, objection, hazard] =
+            ["claim_", "appeal_", "redemption_", "objection_", "hazard_"]
+                .map(|word| message.topic.starts_with(word));
+        let order = !(claim || appeal || redemption || objection || hazard);
         MessageJson {
             id: message.id,
-            order_id: (!claim && !appeal && !redemption && !objection).then_some(message.order_id),
+            order_id: order.then_some(message.order_id),
+            hazard_id: hazard.then_some(message.order_id),
             claim_id: claim.then_some(message.order_id),
             appeal_id: appeal.then_some(message.order_id),
             redemption_id: redemption.then_some(message.order_id),

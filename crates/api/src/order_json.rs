@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use xingfuma_app::directory::Directory;
 use xingfuma_app::view::OrderSeen;
-use xingfuma_domain::order::{Event, Kind, Order, Record, State, Step};
+use xingfuma_domain::order::{Event, Helper, Kind, Order, Record, State, Step};
 
 use crate::parts_json::{CorrectionJson, RevisitJson, WhistleJson, corrections_of, whistles_of};
 
@@ -43,6 +44,31 @@ struct ContactJson {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
+}
+
+/// An order that helps another one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct HelperJson {
+    /// The helping order; there for those who may see it.
+    order_id: Uuid,
+    team: TeamRef,
+    /// `open`, `completed` or `called_off`.
+    #[schema(example = "open")]
+    status: &'static str,
+}
+
+fn helper_json(helper: &Helper, directory: &Directory) -> HelperJson {
+    let name = directory.team(helper.team).map(|team| team.name.clone()).unwrap_or_default();
+    HelperJson {
+        order_id: helper.order,
+        team: TeamRef { id: helper.team, name },
+        status: match (helper.ended_at, helper.completed) {
+            (None, _) => "open",
+            (Some(_), true) => "completed",
+            (Some(_), false) => "called_off",
+        },
+    }
 }
 
 #[derive(Default, Serialize, ToSchema)]
@@ -146,6 +172,12 @@ pub(crate) struct OrderJson {
     merged_into: Option<Uuid>,
     /// How many orders follow this one.
     followers: usize,
+    /// The order that this one helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helps: Option<Uuid>,
+    /// Orders of other teams that help with this one; it is completed after them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    helpers: Vec<HelperJson>,
     /// 回访 that a poor rating has opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     revisit: Option<RevisitJson>,
@@ -226,6 +258,8 @@ impl From<&OrderSeen> for OrderJson {
                 _ => order.merged_into,
             },
             followers: order.followers.len(),
+            helps: order.helps,
+            helpers: order.helpers.iter().map(|helper| helper_json(helper, directory)).collect(),
             revisit: order.revisit.as_ref().map(RevisitJson::from),
             whistles: whistles_of(seen),
             corrections: corrections_of(seen),
@@ -284,6 +318,7 @@ pub(crate) fn event(record: &Record) -> EventJson {
         Event::Completed { completion } => Some(completion.summary.clone()),
         Event::Rated { rating, .. } => rating.comment.clone(),
         Event::Extended { reason, .. } => Some(reason.clone()),
+        Event::Helped { task, .. } => Some(task.clone()),
         Event::Warned { clock } | Event::Overdue { clock } => Some(clock.stage.as_str().to_owned()),
         Event::Revisited { note, .. } => note.clone(),
         _ => None,

@@ -426,6 +426,16 @@ struct CancelBody {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct HelpBody {
+    /// The team that is to help.
+    team_id: Uuid,
+    /// What it is to do; at most 500 characters.
+    #[schema(example = "请带抽水泵到场协助")]
+    task: String,
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MergeBody {
     /// The order that leads.
@@ -558,6 +568,8 @@ commands! {
     /// Follow another order that is the same: the resident stays informed, may rate when that one is done, and his order
     /// closes with it.
     merge "/api/v1/orders/{id}/merge" MergeBody |body| Ok(Request::Merge { into: body.into });
+    /// Ask another team to help: it gets a helping order of its own, and this one is completed after it.
+    help "/api/v1/orders/{id}/help" HelpBody |body| Ok(Request::Help { team: body.team_id, task: body.task });
     /// More time for a complex order, once, with a reason.
     extend "/api/v1/orders/{id}/extend" ReasonBody |body| Ok(Request::Extend { reason: body.reason });
     /// 回访: what asking a dissatisfied resident came to; for the township.

@@ -3,7 +3,9 @@
 
 use uuid::Uuid;
 use xingfuma_domain::access;
-use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Outcome, Refusal, Status, Verb, decide};
+use xingfuma_domain::order::{
+    By, Command, Event, Hat, Hats, Order, Outcome, Refusal, Status, Verb, decide, ends_help,
+};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::whistles;
@@ -53,6 +55,7 @@ impl App {
     ) -> Result<Command, AppError> {
         match request {
             Request::Merge { into } => self.prepare_merge(caller, *into).await,
+            Request::Help { team, task } => self.prepare_help(*team, task, known),
             Request::Extend { reason } => {
                 Ok(Command::Extend { reason: words(known, "reason", reason, REASON_LONGEST)? })
             }
@@ -139,7 +142,7 @@ impl App {
     }
 
     /// What a change does to other orders: whoever follows is done with it, or is on his own again; whoever leads knows who
-    /// follows. They are written in the same transaction.
+    /// follows or helps. They are written in the same transaction.
     pub(crate) async fn companions(&self, change: &Change) -> Result<Vec<Change>, AppError> {
         let mut companions = Vec::new();
         let scope = Scope::County(self.settings.county);
@@ -150,21 +153,19 @@ impl App {
                     let lead = Command::Lead { order: order.id, requester: order.placed.requester };
                     vec![(*into, Hat::Dispatcher, lead)]
                 }
-                event @ (Event::Completed { .. } | Event::Cancelled { .. }) => order
-                    .followers
-                    .iter()
-                    .map(|follower| {
-                        (follower.order, Hat::Sweep, Command::Follow { event: Box::new(event.clone()) })
-                    })
-                    .collect(),
-                _ => Vec::new(),
+                Event::Helped { order: helper, team, task } => {
+                    let asked = (*helper, *team, task.as_str());
+                    companions.push(self.helping_change(&change.after, asked, record.by).await?);
+                    Vec::new()
+                }
+                event => hang_on(order, event),
             };
             let ids: Vec<Uuid> = others.iter().map(|(id, ..)| *id).collect();
             let found = orders::find_all(self.store.pool(), &scope, &ids).await?;
             for (id, hat, command) in others {
                 let Some(other) = found.iter().find(|stored| stored.order.id == id) else { continue };
-                if hat == Hat::Sweep && other.order.status() != Status::Merged {
-                    // It was reopened or called off by itself since.
+                if !concerns(&other.order, &command) {
+                    // It was reopened, completed or called off by itself since.
                     continue;
                 }
                 let context = self.context_at(record.at);
@@ -176,6 +177,37 @@ impl App {
             }
         }
         Ok(companions)
+    }
+}
+
+/// What follows for other orders from what happened to this one: for those who follow it, for those who help it, and for
+/// the one that it helps.
+fn hang_on(order: &Order, event: &Event) -> Vec<(Uuid, Hat, Command)> {
+    let mut others = Vec::new();
+    if matches!(event, Event::Completed { .. } | Event::Cancelled { .. }) {
+        others.extend(order.followers.iter().map(|follower| {
+            (follower.order, Hat::Sweep, Command::Follow { event: Box::new(event.clone()) })
+        }));
+    }
+    if let Event::Cancelled { reason } = event {
+        let release = || Command::Release { reason: reason.clone() };
+        others.extend(order.helpers.iter().map(|helper| (helper.order, Hat::Sweep, release())));
+    }
+    if let Some((lead, completed)) = ends_help(order, event) {
+        others.push((lead, Hat::Sweep, Command::HelpEnded { order: order.id, completed }));
+    }
+    others
+}
+
+/// Whether a command that hangs on another order still means something to this one.
+fn concerns(other: &Order, command: &Command) -> bool {
+    match command {
+        Command::Follow { .. } => other.status() == Status::Merged,
+        Command::Release { .. } => other.status().is_open() && other.helps.is_some(),
+        Command::HelpEnded { order, .. } => {
+            other.status().is_open() && other.open_helpers().any(|helper| helper.order == *order)
+        }
+        _ => true,
     }
 }
 

@@ -164,6 +164,13 @@ pub enum Request {
         /// The order that leads.
         into: Uuid,
     },
+    /// Another team is to help.
+    Help {
+        /// The team.
+        team: Uuid,
+        /// What it is to do.
+        task: String,
+    },
     /// More time, once.
     Extend {
         /// Why.
@@ -244,6 +251,7 @@ impl Request {
             Request::Escalate { .. } => Verb::Escalate,
             Request::Urge => Verb::Urge,
             Request::Merge { .. } => Verb::Merge,
+            Request::Help { .. } => Verb::Help,
             Request::Extend { .. } => Verb::Extend,
             Request::Revisit { .. } => Verb::Revisit,
             Request::Whistle { .. } => Verb::Whistle,

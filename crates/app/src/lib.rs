@@ -1,5 +1,5 @@
 //! The use cases of 幸福+码, one file a step: [`place`], [`dispatch`], [`serve`] (accept to complete), [`rate`],
-//! [`show`]; and time passing ([`sweep`]), the queue's worker ([`worker`]), telling people ([`notify`]).
+//! [`show`]; and time passing ([`sweep`]), the queue's worker ([`worker`]), telling people ([`notify`], and out of the house [`message`]).
 //!
 //! A request passes three rooms, one way: route → use case → (pure decision + store). [`command`] is the corridor that
 //! every command to an existing order goes through; the clock and chance live in [`clock`] alone.
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use xingfuma_domain::access::Actor;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
+use xingfuma_domain::hazard::Threshold;
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::{Guards, RuleBook};
 use xingfuma_queue::fanout::{Fanout, Teller};
@@ -35,10 +36,13 @@ pub mod dispatch;
 pub mod duty;
 pub mod error;
 pub mod filling;
+pub mod hazard;
+pub mod help;
 pub mod holds;
 pub mod keys;
 pub mod limits;
 pub mod log_in;
+pub mod message;
 pub mod metrics;
 pub mod notice;
 pub mod notify;
@@ -61,6 +65,7 @@ pub mod stream;
 pub mod sweep;
 pub mod text;
 pub mod totp;
+pub mod transfer;
 pub mod view;
 pub mod witness;
 pub mod worker;
@@ -72,6 +77,7 @@ use clock::{Clock, Ids};
 use directory::Directory;
 use keys::{DataKey, Keys};
 use limits::Limits;
+use message::Outside;
 use metrics::Metrics;
 use privacy::{PersonPrivate, Private};
 use text::KnownWords;
@@ -91,6 +97,8 @@ pub struct Settings {
     pub rules: RuleBook,
     /// From which point on points are held for review.
     pub guards: Guards,
+    /// What makes a hazard.
+    pub hazards: Vec<Threshold>,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -121,6 +129,8 @@ pub struct Parts {
     pub keys: Keys,
     /// WeChat.
     pub wechat: xingfuma_wechat::Client,
+    /// How messages go out.
+    pub outside: Outside,
     /// The rules of scoring.
     pub rules: RuleBook,
     /// What is counted.
@@ -169,6 +179,8 @@ pub struct Foundation {
     pub keys: Keys,
     /// WeChat.
     pub wechat: xingfuma_wechat::Client,
+    /// How messages go out.
+    pub outside: Outside,
 }
 
 impl std::fmt::Debug for Foundation {
@@ -201,7 +213,8 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat } = foundation;
+        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside } =
+            foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
@@ -229,6 +242,7 @@ impl App {
             ids,
             keys,
             wechat,
+            outside,
         }));
         place::start_writer(&app, waiting);
         session_reader::start(&app, asked);

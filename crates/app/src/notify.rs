@@ -154,13 +154,20 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
                 told.push((Audience::of(*to), "offered"));
             }
             // The resident hears that a team was found once, not each time that others are asked.
-            if invited.is_empty() || order.invited.len() <= invited.len() {
+            if order.helps.is_none() && (invited.is_empty() || order.invited.len() <= invited.len()) {
                 told.push((requester(), "dispatched"));
             }
             told
         }
         Event::NoTeamLeft { level, .. } => {
-            vec![(station(order, *level), "stuck"), (requester(), "still_seeking")]
+            let seeking = order.helps.is_none().then(|| (requester(), "still_seeking"));
+            std::iter::once((station(order, *level), "stuck")).chain(seeking).collect()
+        }
+        // Whoever is helped hears of the one order that is his, and when somebody more is coming.
+        Event::Completed { .. } if order.helps.is_some() => Vec::new(),
+        Event::Helped { .. } => with_holder("helped").into_iter().chain([(requester(), "helped")]).collect(),
+        Event::HelpEnded { .. } => {
+            with_holder("help_ended").into_iter().chain([(village(), "help_ended")]).collect()
         }
         Event::Accepted { .. } => vec![(requester(), "accepted")],
         Event::Arrived { .. } => vec![(requester(), "arrived")],
@@ -196,7 +203,8 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
         | Event::Declined { .. }
         | Event::Closed
         | Event::Unshown { .. }
-        | Event::Followed { .. } => Vec::new(),
+        | Event::Followed { .. }
+        | Event::Helps { .. } => Vec::new(),
         event => audiences_of_parts(order, event),
     }
 }
@@ -283,7 +291,9 @@ impl App {
                 Audience::Department(id) => whistles::people_of(self.store.pool(), id).await?,
             };
             let now = self.clock.now();
-            let to = people.into_iter().map(|person| NewMessage { id: self.ids.id(now), person }).collect();
+            let outside = self.outside.tells(&told.topic);
+            let message = |person| NewMessage { id: self.ids.id(now), person, outside };
+            let to = people.into_iter().map(message).collect();
             expanded.push((told, to));
         }
         Ok(expanded)
@@ -307,3 +317,6 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -354,7 +354,7 @@ impl App {
         (id, key, new)
     }
 
-    async fn next_number(&self) -> Result<i64, AppError> {
+    pub(crate) async fn next_number(&self) -> Result<i64, AppError> {
         loop {
             if let Some(serial) = self.numbers.take() {
                 return Ok(spoken_number(serial));

@@ -213,6 +213,16 @@ impl App {
             if let Err(error) = self.seal_audit().await {
                 tracing::warn!(%error, "the audit log was not sealed");
             }
+            if rounds % 10 == 6
+                && let Err(error) = self.resume_transfers().await
+            {
+                tracing::warn!(%error, "work of somebody who leaves was not handed on");
+            }
+            if rounds % 60 == 8
+                && let Err(error) = self.look_for_hazards().await
+            {
+                tracing::warn!(%error, "hazards were not looked for");
+            }
             if rounds % 10 == 3
                 && let Err(error) = self.expire_redemptions().await
             {

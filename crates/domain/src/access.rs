@@ -291,6 +291,11 @@ pub enum Action {
     HoldActivity,
     /// See activities with those who take part, and patrols of others.
     ReadActivity,
+    /// Say where a hazard comes from and what is done about it.
+    AnswerHazard,
+    /// Hand on all open work of a volunteer who leaves, and suspend him; his team's leader may too, see
+    /// [`transfers_work`].
+    TransferWork,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -306,7 +311,8 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ReadEntries | Action::ReadAudit | Action::ReadDeadLetters => {
             &[Role::CountyAdmin, Role::Auditor]
         }
-        Action::KeepRoster => &[Role::Dispatcher],
+        Action::KeepRoster | Action::AnswerHazard => &[Role::Dispatcher],
+        Action::TransferWork => &[Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimForOther => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ClaimDeduction | Action::DecideClaim => &[Role::Dispatcher, Role::CountyAdmin],
         Action::ReadClaims | Action::ReadSignReports => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
@@ -331,6 +337,18 @@ pub fn takes_part(actor: &Actor, area: AreaCode) -> bool {
 pub fn keeps_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
     let over_all = !serves.is_empty() && serves.iter().all(|area| allow(actor, Action::KeepRoster, *area));
     actor.leads(team) || over_all
+}
+
+/// Whether somebody may hand on the work of a volunteer of this team and grid: the team's leader, who does not do it for
+/// himself, a dispatcher over the grid, an administrator of the county.
+pub fn transfers_work(actor: &Actor, volunteer: Uuid, team: Uuid, grid: AreaCode) -> bool {
+    (actor.leads(team) && actor.person != volunteer) || allow(actor, Action::TransferWork, grid)
+}
+
+/// Whether somebody can know of a volunteer of this team and grid at all: whoever may hand on his work, an auditor, and
+/// whoever serves beside him.
+pub fn knows_volunteer(actor: &Actor, team: Uuid, grid: AreaCode) -> bool {
+    actor.serves_in(team) || allow(actor, Action::ReadBoard, grid)
 }
 
 /// Whether somebody may read a team's roster: who keeps it, and who serves in the team.
@@ -724,6 +742,8 @@ mod tests {
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
+                Action::AnswerHazard,
+                Action::TransferWork,
             ],
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
@@ -750,6 +770,7 @@ mod tests {
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
+                Action::TransferWork,
             ],
         ),
         (
@@ -790,6 +811,8 @@ mod tests {
         Action::ReadShopBooks,
         Action::HoldActivity,
         Action::ReadActivity,
+        Action::AnswerHazard,
+        Action::TransferWork,
     ];
 
     #[test]
@@ -843,6 +866,22 @@ mod tests {
         assert!(!keeps_roster(&with_role(Role::Dispatcher, COUNTY), TEAM, &[]), "a team that serves nothing");
         assert!(!keeps(&volunteer(SOMEBODY)) && reads_roster(&volunteer(SOMEBODY), TEAM, &serves));
         assert!(!reads_roster(&of_team(SOMEBODY, Role::Volunteer, NEXT_TEAM), TEAM, &serves));
+    }
+
+    #[test]
+    fn work_is_handed_on_by_the_leader_the_station_and_the_county() {
+        let transfers = |actor: &Actor| transfers_work(actor, WORKER, TEAM, area(GRID));
+        assert!(transfers(&of_team(SOMEBODY, Role::GridLeader, TEAM)));
+        assert!(!transfers(&of_team(WORKER, Role::GridLeader, TEAM)), "not his own");
+        assert!(!transfers(&of_team(SOMEBODY, Role::GridLeader, NEXT_TEAM)));
+        assert!(transfers(&with_role(Role::Dispatcher, VILLAGE)));
+        assert!(transfers(&with_role(Role::CountyAdmin, COUNTY)));
+        assert!(!transfers(&with_role(Role::Dispatcher, SIBLING_TOWNSHIP)));
+        assert!(!transfers(&with_role(Role::Auditor, COUNTY)) && !transfers(&volunteer(SOMEBODY)));
+        assert!(knows_volunteer(&volunteer(SOMEBODY), TEAM, area(GRID)));
+        assert!(knows_volunteer(&with_role(Role::Auditor, COUNTY), TEAM, area(GRID)));
+        assert!(!knows_volunteer(&resident(SOMEBODY), TEAM, area(GRID)));
+        assert!(!knows_volunteer(&with_role(Role::Dispatcher, SIBLING_TOWNSHIP), TEAM, area(GRID)));
     }
 
     #[test]

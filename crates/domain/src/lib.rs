@@ -6,6 +6,7 @@
 //! * [`scoring`]: rules into ledger postings; [`shop`]: what points buy.
 //! * [`deadline`]: time limits in the Chinese working calendar.
 //! * [`access`]: who may do and see what; [`limit`]: how often.
+//! * [`message`]: how somebody is told; [`hazard`]: what comes back again and again.
 
 pub mod access;
 pub mod activity;
@@ -15,8 +16,10 @@ pub mod badge;
 pub mod consent;
 pub mod deadline;
 pub mod dispatch;
+pub mod hazard;
 pub mod limit;
 pub mod masking;
+pub mod message;
 pub mod order;
 pub mod phone;
 pub mod scoring;

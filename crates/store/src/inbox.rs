@@ -7,8 +7,9 @@ use xingfuma_domain::area::AreaCode;
 
 use crate::lanes::Bound;
 use crate::orders::Notification;
+use crate::scope::area_condition;
 use crate::sql::{self, Rows};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, deliveries};
 
 /// A notification that waits to be expanded.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -121,6 +122,8 @@ pub struct NewMessage {
     pub id: Uuid,
     /// To whom.
     pub person: Uuid,
+    /// It goes out of the house too.
+    pub outside: bool,
 }
 
 /// Expands notifications to people, once per person, and marks them done: one transaction, whatever their number. A
@@ -158,6 +161,9 @@ pub async fn expand_all(
             }
             let into = "inbox (id, county, person_id, order_id, seq, topic, data, created_at)";
             rows.insert(conn, into, "ON CONFLICT DO NOTHING").await?;
+            let outside = messages(&told).filter(|(_, message)| message.outside);
+            let outside: Vec<Uuid> = outside.map(|(_, message)| message.id).collect();
+            deliveries::open(conn, &outside, now).await?;
             for (told, _) in told {
                 let text = "UPDATE notification SET expanded_at = $5 \
                             WHERE order_id = $1 AND seq = $2 AND audience = $3 AND topic = $4";
@@ -186,7 +192,9 @@ fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> B
         created_at) SELECT m.id, m.person_id, n.order_id, n.seq, n.county, n.topic, n.data, n.created_at \
         FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) AS m (id, person_id, told) JOIN unnest($4::uuid[], $5::int8[], \
         $6::text[], $7::text[], $8::text[], $9::timestamptz[]) WITH ORDINALITY AS n (order_id, seq, county, topic, data, \
-        created_at, place) ON n.place = m.told ON CONFLICT DO NOTHING) \
+        created_at, place) ON n.place = m.told ON CONFLICT DO NOTHING RETURNING id, county, person_id), \
+        outbox AS (INSERT INTO delivery (message_id, channel, county, person_id, status, send_at, attempts) SELECT w.id, \
+        'wechat', w.county, w.person_id, 'waiting', $11, 0 FROM written w WHERE w.id = ANY ($12::uuid[])) \
         UPDATE notification SET expanded_at = $11 FROM unnest($4::uuid[], $5::int8[], $10::text[], $7::text[]) \
         AS done (order_id, seq, audience, topic) WHERE notification.order_id = done.order_id \
         AND notification.seq = done.seq AND notification.audience = done.audience AND notification.topic = done.topic";
@@ -204,6 +212,7 @@ fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> B
         .bind(told.iter().map(|(told, _)| told.created_at).collect::<Vec<_>>())
         .bind(of(|told| &told.audience))
         .bind(now)
+        .bind(messages(told).filter(|(_, one)| one.outside).map(|(_, one)| one.id).collect::<Vec<_>>())
 }
 
 /// A message in somebody's inbox.
@@ -252,4 +261,56 @@ pub async fn mark_read(
 ) -> Result<u64, StoreError> {
     let text = "UPDATE inbox SET read_at = $3 WHERE person_id = $1 AND id <= $2 AND read_at IS NULL";
     sql::run(conn, text, vec![person.into(), up_to.into(), now.into()]).await
+}
+
+/// A volunteer whose messages stay unread.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Unread {
+    /// The volunteer.
+    pub person_id: Uuid,
+    /// His surname.
+    pub surname: String,
+    /// His team.
+    pub team_id: Uuid,
+    /// Messages that he has not read.
+    pub messages: i64,
+    /// How many of them are offers of an order.
+    pub offers: i64,
+    /// When the oldest of them came.
+    pub since: DateTime<Utc>,
+}
+
+/// Active volunteers of these areas with at least `at_least` messages that came before `before` and stay unread, by id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn never_read(
+    conn: &impl ConnectionTrait,
+    areas: &[AreaCode],
+    before: DateTime<Utc>,
+    at_least: i64,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Unread>, StoreError> {
+    let mut values: Vec<Value> = vec![before.into(), at_least.into()];
+    let any: Vec<String> =
+        areas.iter().map(|area| area_condition("v.grid_code", *area, &mut values)).collect();
+    if any.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut text = format!(
+        "SELECT v.person_id, p.surname, v.team_id, count(*) AS messages, \
+         sum(CASE WHEN i.topic IN ('offered', 'reminded') THEN 1 ELSE 0 END) AS offers, min(i.created_at) AS since \
+         FROM volunteer v JOIN person p ON p.id = v.person_id JOIN inbox i ON i.person_id = v.person_id \
+         WHERE i.read_at IS NULL AND i.created_at < $1 AND v.status = 'active' AND ({})",
+        any.join(" OR ")
+    );
+    if let Some(after) = after {
+        values.push(after.into());
+        text.push_str(&format!(" AND v.person_id > ${}", values.len()));
+    }
+    text.push_str(&format!(
+        " GROUP BY v.person_id, p.surname, v.team_id HAVING count(*) >= $2 ORDER BY v.person_id LIMIT {limit}"
+    ));
+    sql::all(conn, &text, values).await
 }

@@ -91,6 +91,9 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0050_guards", text: include_str!("../schema/0050_guards.sql") }),
             Box::new(Step { name: "m0051_activities", text: include_str!("../schema/0051_activities.sql") }),
+            Box::new(Step { name: "m0043_messages", text: include_str!("../schema/0043_messages.sql") }),
+            Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
+            Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
         ]
     }
 }

@@ -115,6 +115,7 @@ impl Change {
                 Event::Accepted { .. }
                     | Event::Whistled { .. }
                     | Event::Merged { .. }
+                    | Event::Helped { .. }
                     | Event::Completed { .. }
                     | Event::Cancelled { .. }
             )

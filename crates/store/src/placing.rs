@@ -29,6 +29,16 @@ pub async fn place_all(store: &Store, changes: Vec<Change>) -> Result<Vec<usize>
     transact(store, move |conn| Box::pin(async move { place_one_by_one(conn, &changes).await })).await
 }
 
+/// Writes one new order, with its decision, inside a transaction.
+pub(crate) async fn place(conn: &impl ConnectionTrait, change: &Change) -> Result<(), StoreError> {
+    if !place_one_by_one(conn, std::slice::from_ref(change)).await?.is_empty() {
+        return Err(StoreError::Twin);
+    }
+    let decision = writing::decisions([change]);
+    decision.rows.insert(conn, decision.into, decision.tail).await?;
+    Ok(())
+}
+
 async fn place_one_by_one(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<usize>, StoreError> {
     let taken = idempotency::insert_all(conn, changes.iter().map(|change| change.answer.as_ref())).await?;
     let fresh = || changes.iter().enumerate().filter(|(n, _)| !taken.contains(n)).map(|(_, change)| change);

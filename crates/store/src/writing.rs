@@ -275,7 +275,7 @@ pub(crate) fn events<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Resul
     Ok(Part { rows, into: "order_event (order_id, seq, county, at, record)", tail: "" })
 }
 
-fn decisions<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Part {
+pub(crate) fn decisions<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Part {
     let mut rows = Rows::new(10);
     for change in changes {
         let (order, Some(decision)) = (&change.after.order, &change.decision) else { continue };

@@ -1,5 +1,6 @@
 //! What the program is told: `xingfuma.toml` if it is there, then the environment (`XINGFUMA_`, `__` between levels).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
+use xingfuma_app::message::Template;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::Guards;
 use xingfuma_store::StoreError;
@@ -50,6 +52,11 @@ pub(crate) struct Configuration {
     pub(crate) keys: KeyTexts,
     pub(crate) wechat: WeChatConfiguration,
     pub(crate) county: CountyConfiguration,
+    pub(crate) sms: SmsConfiguration,
+    /// A file of what messages say; without it the sample's words hold.
+    pub(crate) messages: Option<PathBuf>,
+    /// A file of what makes a hazard; without it the sample's thresholds hold.
+    pub(crate) hazards: Option<PathBuf>,
     pub(crate) audit: AuditConfiguration,
     pub(crate) score: ScoreConfiguration,
     pub(crate) metrics: MetricsConfiguration,
@@ -92,6 +99,26 @@ pub(crate) struct WeChatConfiguration {
     pub(crate) secret: String,
     /// Another address than WeChat's own.
     pub(crate) base_url: Option<String>,
+    /// Templates of messages, by the names that the texts give them; without any nobody is told by WeChat.
+    pub(crate) templates: BTreeMap<String, Template>,
+}
+
+/// How text messages are sent; without either they are not.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SmsConfiguration {
+    /// A folder into which they are written, for trying out.
+    pub(crate) folder: Option<PathBuf>,
+    /// A gateway to which they are posted.
+    pub(crate) url: Option<String>,
+    /// The secret by which the gateway knows us.
+    pub(crate) secret: String,
+}
+
+impl std::fmt::Debug for SmsConfiguration {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("SmsConfiguration").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for WeChatConfiguration {
@@ -157,6 +184,9 @@ impl Default for Configuration {
             keys: KeyTexts::default(),
             wechat: WeChatConfiguration::default(),
             county: CountyConfiguration::default(),
+            sms: SmsConfiguration::default(),
+            messages: None,
+            hazards: None,
             audit: AuditConfiguration::default(),
             score: ScoreConfiguration::default(),
             metrics: MetricsConfiguration::default(),
@@ -175,7 +205,12 @@ impl Default for DatabaseConfiguration {
 
 impl Default for WeChatConfiguration {
     fn default() -> WeChatConfiguration {
-        WeChatConfiguration { appid: "sandbox".to_owned(), secret: "sandbox".to_owned(), base_url: None }
+        WeChatConfiguration {
+            appid: "sandbox".to_owned(),
+            secret: "sandbox".to_owned(),
+            base_url: None,
+            templates: BTreeMap::new(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use xingfuma_store::migrations;
 use xingfuma_wechat::sandbox::{ReusableCode, Sandbox, SandboxConfig};
 
 use crate::configuration::{Configuration, StartError};
-use crate::{rules, running};
+use crate::{messages, rules, running};
 
 /// Everybody who tries the demo shares its few accounts, and what tries it may be a script.
 const DEMO_LIMITS_FACTOR: u32 = 100;
@@ -63,6 +63,12 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
         configuration.database.url = database_url(directory)?;
     }
     configuration.audit.roots.get_or_insert_with(|| roots(directory));
+    if configuration.wechat.templates.is_empty() {
+        configuration.wechat.templates = messages::demo_templates();
+    }
+    if configuration.sms.folder.is_none() && configuration.sms.url.is_none() {
+        configuration.sms.folder = Some(directory.join("sms"));
+    }
     // Rules that are none are told before a county is filled in for them.
     rules::configured(&configuration)?;
     configuration.keys = keys(directory, configuration.keys)?;
@@ -158,6 +164,7 @@ pub(crate) async fn sandbox() -> Result<Sandbox, StartError> {
     let seed = u64::from_be_bytes(Ids::from_system().bytes());
     let mut config =
         SandboxConfig::new("sandbox", "sandbox", Arc::new(move || clock.now().timestamp()), seed);
+    config.templates = messages::sandbox_templates();
     for account in demo_accounts(&County::default_county(SEED)) {
         if let DemoLogIn::WeChat { code, openid } = account.log_in {
             config.reusable_codes.insert(code, ReusableCode { openid, phone: None });

@@ -5,6 +5,7 @@ mod configuration;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod messages;
 mod rotate;
 mod rules;
 mod running;

@@ -80,8 +80,11 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let roots = configuration.audit.roots.clone();
     let rules = crate::rules::configured(configuration)?;
     let guards = configuration.score.guards;
-    let settings = Settings { county, public_url, roots, limits, rules, guards };
-    let foundation = Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat };
+    let outside = crate::messages::outside(configuration)?;
+    let hazards = crate::messages::hazards(configuration)?;
+    let settings = Settings { county, public_url, roots, limits, rules, guards, hazards };
+    let foundation =
+        Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
@@ -128,7 +131,7 @@ impl Running {
         self.tasks.push(tokio::spawn(async move { app.run_housekeeping(stop).await }));
     }
 
-    /// Works on the queue, sweeps, tells people.
+    /// Works on the queue, sweeps, tells people, in the house and outside.
     pub(crate) fn work(&mut self) {
         let consumer = format!("{}-{}", std::process::id(), self.app.new_id().simple());
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
@@ -137,6 +140,8 @@ impl Running {
         self.tasks.push(tokio::spawn(async move { app.run_sweep(stop).await }));
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
         self.tasks.push(tokio::spawn(async move { app.run_notifier(stop).await }));
+        let (app, stop) = (self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(async move { app.run_senders(stop).await }));
     }
 
     /// Serves until SIGTERM or SIGINT; requests under way are answered.

@@ -31,12 +31,16 @@ const LIMITS: (&str, &str) = ("XINGFUMA_LIMITS__FACTOR", "100000");
 
 #[test]
 fn no_canary_is_found_alone() {
-    let demo = Demo::start_with(&[LOG, LIMITS]);
+    // The folder of text messages stands for telephones, which know their own number.
+    let phones = tempfile::tempdir().expect("a temporary directory");
+    let folder = phones.path().display().to_string();
+    let demo = Demo::start_with(&[LOG, LIMITS, ("XINGFUMA_SMS__FOLDER", &folder)]);
     let (birds, heard) = let_fly(&[demo.base().to_owned()], demo.accounts());
     let needles = Needles::of(&birds);
     let home = demo.data().parent().expect("data lies in a home").to_owned();
     let mut places = files(&home);
     places.extend(heard.places());
+    places.extend(words_of_text_messages(phones.path()));
     must_hold(&places, "xingfuma.db", MARKER);
     must_hold(&places, "xingfuma.db-wal", MARKER);
     must_hold(&places, "log", "answered");
@@ -104,6 +108,15 @@ fn files(directory: &Path) -> Vec<Place> {
         }
     }
     found
+}
+
+/// What text messages say, without the number that they go to.
+fn words_of_text_messages(folder: &Path) -> Vec<Place> {
+    let word = |file: Place| {
+        let message: serde_json::Value = serde_json::from_slice(&file.bytes).expect("a message is JSON");
+        Place { bytes: message["text"].to_string().into_bytes(), ..file }
+    };
+    files(folder).into_iter().filter(|file| file.name.ends_with(".json")).map(word).collect()
 }
 
 /// Every row of the database as text: long values lie compressed in its files.

@@ -4,13 +4,17 @@
 mod abandoned;
 mod asking;
 mod clocks;
+mod hazards;
+mod helping;
 mod load;
+mod messages;
 mod post_checks;
 mod sequences;
 mod small_county;
 mod time_outs;
 mod timers;
 mod together;
+mod transfers;
 
 /// Makes a test of each function for each database; a function gets a [`small_county::SmallCounty`] of its own.
 macro_rules! on_both_databases {

@@ -18,8 +18,10 @@ use xingfuma_app::{
     command::{Ask, Render, Reply, Request},
     county::County,
     filling::{DemoLogIn, demo_accounts, fill_in},
+    hazard::sample_thresholds,
     keys::{KeyTexts, Keys},
     limits::Limits,
+    message::{Outside, texts::Texts},
     place::PlaceRequest,
     view::OrderSeen,
 };
@@ -40,7 +42,7 @@ use xingfuma_store::{
 use xingfuma_tests::services::Postgres;
 use xingfuma_wechat::{
     Client, ClientConfig,
-    sandbox::{ReusableCode, Sandbox, SandboxConfig},
+    sandbox::{ReusableCode, Sandbox, SandboxConfig, Template},
 };
 
 /// A Monday, 09:00 in China, without a holiday in the two weeks after it.
@@ -52,6 +54,8 @@ const OF_GRID: usize = 6;
 const OF_TOWNSHIP: usize = 3;
 /// The code by which the first volunteer of the township's team logs in.
 const TOWNSHIP_VOLUNTEER: &str = "township-volunteer";
+/// How long WeChat's stand-in has a message on its way: long enough for another one to come in between.
+const SEND_TAKES: Duration = Duration::from_millis(15);
 /// The skill of the plain category, which both teams have.
 const SKILL: &str = "便民";
 
@@ -127,7 +131,7 @@ impl SmallCounty {
         give_a_code_to_the_township(&store, &load(&keys), &county).await;
         let sandbox = sandbox(&county).await;
         let clock = Clock::manual(MONDAY.parse().expect("a moment"));
-        let app = start(store, &county, &keys, &sandbox, clock, 1).await;
+        let app = start(store, &county, &keys, &sandbox, clock, 1, Outside::default()).await;
         let people = log_in_all(&app, &county).await;
         Self { app, county, people, keys, sandbox, fresh }
     }
@@ -140,7 +144,14 @@ impl SmallCounty {
     /// Another process on the same database, with a clock of its own.
     pub(crate) async fn app_with(&self, clock: Clock) -> App {
         let store = self.fresh.connect(8).await;
-        start(store, &self.county, &self.keys, &self.sandbox, clock, 2).await
+        start(store, &self.county, &self.keys, &self.sandbox, clock, 2, Outside::default()).await
+    }
+
+    /// Another process on the same database that also tells people outside the house.
+    pub(crate) async fn telling_app(&self, seed: u64, outside: Outside) -> App {
+        let store = self.fresh.connect(4).await;
+        let clock = Clock::manual(self.app.clock.now());
+        start(store, &self.county, &self.keys, &self.sandbox, clock, seed, outside).await
     }
 
     /// The stand-in of WeChat.
@@ -319,6 +330,15 @@ async fn sandbox(county: &County) -> Sandbox {
             config.reusable_codes.insert(code, ReusableCode { openid, phone: None });
         }
     }
+    config.send_takes = SEND_TAKES;
+    let texts = Texts::default();
+    for name in texts.templates() {
+        let template = Template { keys: texts.field_names(name), long_term: name == "duty" };
+        config.templates.insert(format!("{name}-id"), template);
+    }
+    // As if somebody had taken another template in the console than the one that the texts were written for.
+    let keys = texts.field_names("offer").into_iter().chain(["thing9".to_owned()]).collect();
+    config.templates.insert("another-id".to_owned(), Template { keys, long_term: false });
     let township = ReusableCode { openid: TOWNSHIP_VOLUNTEER.to_owned(), phone: None };
     config.reusable_codes.insert(TOWNSHIP_VOLUNTEER.to_owned(), township);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -332,6 +352,7 @@ async fn start(
     sandbox: &Sandbox,
     clock: Clock,
     seed: u64,
+    outside: Outside,
 ) -> App {
     let wechat = ClientConfig { base_url: sandbox.base_url(), ..ClientConfig::new("sandbox", "sandbox") };
     // The few people of these tests place as many orders as hundreds would.
@@ -341,6 +362,7 @@ async fn start(
             rules: RuleBook::sample(),
             // Days pass at once here; what guards look at has tests of its own.
             guards: Guards { quick_seconds: 0, minutes_tolerance: 0, ring_days: 0, ..Guards::default() },
+            hazards: sample_thresholds(),
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,
@@ -354,6 +376,7 @@ async fn start(
         ids: Ids::seeded(seed),
         keys: load(keys),
         wechat: Client::in_memory(wechat).expect("a good address"),
+        outside,
     };
     App::start(foundation).await.expect("the county is filled in")
 }

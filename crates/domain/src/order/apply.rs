@@ -7,6 +7,7 @@ use super::clocks::{Stage, Told};
 use super::correction::{Correction, Inspection};
 use super::event::{Event, Record};
 use super::following::{Follower, Revisit};
+use super::helping::Helper;
 use super::state::{Engagement, Offer, Order, State};
 use super::whistle::{Conclusion, Whistle, WhistleRating};
 
@@ -125,6 +126,7 @@ impl Order {
                 self.state = placed(at, dispatch_by);
             }
             Event::Cancelled { reason } => {
+                self.end_helpers(|_| true, false, at);
                 self.state = State::Cancelled { cancelled_at: at, reason, released: self.assignment() };
             }
             Event::Closed => {
@@ -164,6 +166,13 @@ impl Order {
                 self.state = State::Merged { into, merged_at: at, released };
             }
             Event::Followed { order, requester } => self.followers.push(Follower { order, requester }),
+            Event::Helps { lead } => self.helps = Some(lead),
+            Event::Helped { order, team, .. } => {
+                self.helpers.push(Helper { order, team, ended_at: None, completed: false });
+            }
+            Event::HelpEnded { order, completed } => {
+                self.end_helpers(|helper| helper.order == order, completed, at);
+            }
             Event::Parted { dispatch_by } => self.state = placed(at, dispatch_by),
             Event::Revisited { outcome, note } => {
                 if let Some(revisit) = &mut self.revisit {

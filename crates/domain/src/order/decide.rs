@@ -10,7 +10,7 @@ use super::following::{self, Outcome};
 use super::moves::{Hat, Hats, Verb, legal};
 use super::state::{Assignment, Completion, Engagement, Kind, Offer, Order, Rating, State, Status};
 use super::{AFTERCARE_SECONDS, REOPENINGS_AT_MOST, URGE_EVERY_SECONDS, WAITING_SECONDS};
-use super::{correction, whistle};
+use super::{correction, helping, whistle};
 use crate::area::Level;
 use crate::deadline::{self, Calendar, Limit, QuietHours};
 
@@ -199,6 +199,38 @@ pub enum Command {
         /// What happened to the order that leads.
         event: Box<Event>,
     },
+    /// Another team is to help, by an order of its own.
+    Help {
+        /// The helping order.
+        order: Uuid,
+        /// The team.
+        team: Uuid,
+        /// What it is to do.
+        task: String,
+    },
+    /// A helping order has come to its end.
+    HelpEnded {
+        /// The helping order.
+        order: Uuid,
+        /// It was completed, and not called off.
+        completed: bool,
+    },
+    /// The order that it helps was called off.
+    Release {
+        /// Why that was.
+        reason: Option<String>,
+    },
+    /// Handed on, because the volunteer who holds it leaves.
+    Transfer {
+        /// Who leaves.
+        from: Uuid,
+        /// To whom, if somebody is named; else back to his team.
+        to: Option<Assignment>,
+        /// Somebody else of his team is left.
+        others_left: bool,
+        /// Why.
+        reason: String,
+    },
     /// More time.
     Extend {
         /// Why.
@@ -292,6 +324,10 @@ impl Command {
                 Event::Completed { .. } => Verb::Complete,
                 _ => Verb::Part,
             },
+            Command::Help { .. } => Verb::Help,
+            Command::HelpEnded { .. } => Verb::HelpEnded,
+            Command::Release { .. } => Verb::Release,
+            Command::Transfer { .. } => Verb::Transfer,
             Command::Extend { .. } => Verb::Extend,
             Command::Revisit { .. } => Verb::Revisit,
             Command::Whistle { .. } => Verb::Whistle,
@@ -370,6 +406,21 @@ pub enum Refusal {
         /// Where the other order stands.
         status: Status,
     },
+    /// It helps another order; that one is rated, reopened, merged and helped, not this one.
+    #[error("it helps another order")]
+    HelpsAnother,
+    /// Teams that help have not come to an end.
+    #[error("{open} helping orders are open")]
+    HelpersAtWork {
+        /// How many.
+        open: usize,
+    },
+    /// The team has it, or helps already.
+    #[error("the team has it, or helps already")]
+    AlreadyHelps,
+    /// As many helping orders as one order ever gets.
+    #[error("as many helping orders as possible")]
+    TooManyHelpers,
     /// The limits of this order have no extension.
     #[error("no extension for this urgency")]
     NotExtendable,
@@ -428,6 +479,14 @@ pub fn feasible(
         Verb::Complete if order.status().is_open() && has_open_correction(order) => {
             Err(Refusal::CorrectionOpen)
         }
+        Verb::Complete if order.status().is_open() => helping::no_helper_at_work(order),
+        Verb::Help => helping::may_help(order),
+        Verb::HelpEnded => match order.open_helpers().next() {
+            Some(_) => Ok(()),
+            None => Err(Refusal::Illegal { verb, status: order.status() }),
+        },
+        Verb::Release if order.helps.is_none() => Err(Refusal::Illegal { verb, status: order.status() }),
+        Verb::Transfer => helping::may_transfer(order),
         Verb::Extend => following::may_extend(order, context.now),
         Verb::Revisit => following::may_revisit(order),
         Verb::Merge => following::may_merge(order),
@@ -445,7 +504,8 @@ pub fn feasible(
         Verb::Warn if order.to_tell(context.now).is_none() => {
             Err(Refusal::Illegal { verb, status: order.status() })
         }
-        Verb::Reopen => may_reopen(order, context.now),
+        Verb::Reopen => helping::leads_itself(order).and_then(|()| may_reopen(order, context.now)),
+        Verb::Rate if order.helps.is_some() => helping::leads_itself(order),
         Verb::Rate if aftercare_over(order, context.now) => Err(Refusal::TooLate { verb }),
         Verb::Close if !aftercare_over(order, context.now) => {
             Err(Refusal::Illegal { verb, status: order.status() })
@@ -611,6 +671,12 @@ fn events_of(order: &Order, command: Command, by: By, context: &Context<'_>) -> 
         Command::Follow { event } => {
             let refusal = Refusal::Illegal { verb: Verb::Part, status: order.status() };
             following::follow(order, &event, context).ok_or(refusal)?
+        }
+        Command::Help { order: helper, team, task } => helping::helped(order, helper, team, task)?,
+        Command::HelpEnded { order: helper, completed } => helping::help_ended(order, helper, completed)?,
+        Command::Release { reason } => Event::Cancelled { reason },
+        Command::Transfer { from, to, others_left, reason } => {
+            helping::transferred(order, from, to, others_left, reason, context)?
         }
         Command::Extend { reason } => following::extended(order, reason, context)?,
         Command::Revisit { outcome, note } => following::revisited(order, outcome, note)?,

@@ -200,6 +200,28 @@ pub enum Event {
         /// Until when a team should have it.
         dispatch_by: DateTime<Utc>,
     },
+    /// It helps another order.
+    Helps {
+        /// The order that leads.
+        lead: Uuid,
+    },
+    /// Another team was asked to help, by an order of its own.
+    Helped {
+        /// The helping order.
+        order: Uuid,
+        /// The team.
+        team: Uuid,
+        /// What it is to do.
+        task: String,
+    },
+    /// A helping order has come to its end.
+    HelpEnded {
+        /// The helping order.
+        order: Uuid,
+        /// It was completed, and not called off.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        completed: bool,
+    },
     /// 回访: the township asked the resident.
     Revisited {
         /// What it came to.
@@ -287,6 +309,9 @@ impl Event {
             Event::Merged { .. } => "merged",
             Event::Followed { .. } => "followed",
             Event::Parted { .. } => "parted",
+            Event::Helps { .. } => "helps",
+            Event::Helped { .. } => "helped",
+            Event::HelpEnded { .. } => "help_ended",
             Event::Revisited { .. } => "revisited",
             Event::Whistled { .. } => "whistled",
             Event::CheckedIn { .. } => "checked_in",

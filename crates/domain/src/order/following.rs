@@ -102,6 +102,8 @@ pub(super) fn extended(order: &Order, reason: String, context: &Context<'_>) -> 
 
 /// Whether this order can follow another one at all.
 pub(super) fn may_merge(order: &Order) -> Result<(), Refusal> {
+    super::helping::leads_itself(order)?;
+    super::helping::no_helper_at_work(order)?;
     // No chains: whoever follows, follows somebody who leads.
     if order.followers.is_empty() { Ok(()) } else { Err(Refusal::LeadsOthers) }
 }
@@ -111,7 +113,7 @@ pub(super) fn merged(order: &Order, parent: &Order) -> Result<Event, Refusal> {
     if parent.id == order.id || parent.county() != order.county() {
         return Err(Refusal::OutOfRange { field: "into" });
     }
-    if !parent.status().is_open() || !room {
+    if !parent.status().is_open() || !room || parent.helps.is_some() {
         return Err(Refusal::CannotLead { status: parent.status() });
     }
     Ok(Event::Merged { into: parent.id })

@@ -7,6 +7,7 @@
 //! * `state`: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row.
 //!
 //! Beside them: `clocks`, the time that runs and who is told of it; `following`, merging, extension and revisit;
+//! `helping`, several teams at one order;
 //! `whistle` and `correction`, what departments and the enforcement owe.
 //!
 //! Free text in commands is masked before it comes here (`xingfuma_domain::masking`), so events hold none of it whole.
@@ -17,6 +18,7 @@ mod correction;
 mod decide;
 mod event;
 mod following;
+mod helping;
 pub mod moves;
 mod state;
 mod whistle;
@@ -26,6 +28,7 @@ pub use correction::{Correction, Inspection, TERM_DAYS_AT_MOST};
 pub use decide::{By, Command, Context, MINUTES_AT_MOST, Refusal, decide, feasible, may_take};
 pub use event::{Event, Placed, Record};
 pub use following::{FOLLOWERS_AT_MOST, Follower, Outcome, REVISIT_WITHIN_SECONDS, Revisit, follow};
+pub use helping::{HELPERS_AT_MOST, Helper, ends_help, helping};
 pub use moves::{Hat, Hats, MOVES, Move, Verb, allowed_actions};
 pub use state::{
     Assignment, Channel, Completion, Due, DueKind, Engagement, Kind, Offer, Order, Rating, State, Status,

@@ -47,6 +47,14 @@ pub enum Verb {
     Lead,
     /// The order that it followed was called off.
     Part,
+    /// Another team helps, by an order of its own.
+    Help,
+    /// A helping order has come to its end.
+    HelpEnded,
+    /// The order that it helps was called off.
+    Release,
+    /// Handed on, because the volunteer who holds it leaves.
+    Transfer,
     /// More time, once.
     Extend,
     /// 回访
@@ -69,7 +77,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every command.
-    pub const ALL: [Verb; 28] = [
+    pub const ALL: [Verb; 32] = [
         Verb::Place,
         Verb::Dispatch,
         Verb::Accept,
@@ -89,6 +97,10 @@ impl Verb {
         Verb::Merge,
         Verb::Lead,
         Verb::Part,
+        Verb::Help,
+        Verb::HelpEnded,
+        Verb::Release,
+        Verb::Transfer,
         Verb::Extend,
         Verb::Revisit,
         Verb::Whistle,
@@ -122,6 +134,10 @@ impl Verb {
             Verb::Merge => "merge",
             Verb::Lead => "lead",
             Verb::Part => "part",
+            Verb::Help => "help",
+            Verb::HelpEnded => "help-ended",
+            Verb::Release => "release",
+            Verb::Transfer => "transfer",
             Verb::Extend => "extend",
             Verb::Revisit => "revisit",
             Verb::Whistle => "whistle",
@@ -422,6 +438,34 @@ pub const MOVES: &[Move] = &[
         to: &[S::Placed],
         who: &[H::Sweep],
         note: "the order that it followed was called off: placed again, in the same transaction",
+    },
+    Move {
+        verb: Verb::Help,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Dispatcher],
+        note: "unchanged; another team gets a helping order, which has to end before this one is completed",
+    },
+    Move {
+        verb: Verb::HelpEnded,
+        from: OPEN,
+        to: OPEN,
+        who: &[H::Sweep],
+        note: "unchanged; a helping order was completed or called off, in the same transaction",
+    },
+    Move {
+        verb: Verb::Release,
+        from: OPEN,
+        to: &[S::Cancelled],
+        who: &[H::Sweep],
+        note: "a helping order, with the order that it helps, in the same transaction",
+    },
+    Move {
+        verb: Verb::Transfer,
+        from: &[S::Dispatched, S::Accepted, S::InService, S::Waiting],
+        to: &[S::Dispatched, S::Placed],
+        who: &[H::Sweep],
+        note: "its volunteer leaves: to a named one, else his team, else placed again; the completion clock runs on",
     },
     Move {
         verb: Verb::Extend,

@@ -8,6 +8,7 @@ use super::clocks::Told;
 use super::correction::Correction;
 use super::event::{Event, Placed, Record};
 use super::following::{Follower, Revisit};
+use super::helping::Helper;
 use super::whistle::Whistle;
 use crate::area::{AreaCode, Level};
 use crate::deadline::{TimeLimits, Urgency};
@@ -418,6 +419,12 @@ pub struct Order {
     /// Orders that follow this one.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub followers: Vec<Follower>,
+    /// The order that this one helps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub helps: Option<Uuid>,
+    /// Orders that help this one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub helpers: Vec<Helper>,
     /// What the township owes a resident who was not content.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revisit: Option<Revisit>,
@@ -463,6 +470,8 @@ impl Order {
             extended: false,
             merged_into: None,
             followers: Vec::new(),
+            helps: None,
+            helpers: Vec::new(),
             revisit: None,
             whistles: Vec::new(),
             corrections: Vec::new(),

@@ -279,6 +279,14 @@ fn extend() -> Command {
     Command::Extend { reason: words("需要多方协调") }
 }
 
+fn help(order: Uuid, team: Uuid) -> Command {
+    Command::Help { order, team, task: words("请带工具来") }
+}
+
+fn transfer(from: Uuid, to: Option<Assignment>, others_left: bool) -> Command {
+    Command::Transfer { from, to, others_left, reason: words("他不再担任志愿者") }
+}
+
 fn escalate() -> Command {
     Command::Escalate { reason: words("超过办结时限") }
 }
@@ -338,6 +346,11 @@ const ADDED: &[[&str; 4]] = &[
         "worker dispatcher department",
     ],
     ["inspect", "placed dispatched accepted in_service waiting", "unchanged", "worker dispatcher department"],
+    // "Lead with helping teams (parent closes when the children do), transfer of all open work when somebody leaves".
+    ["help", "placed dispatched accepted in_service waiting", "unchanged", "dispatcher"],
+    ["help-ended", "placed dispatched accepted in_service waiting", "unchanged", "sweep"],
+    ["release", "placed dispatched accepted in_service waiting", "cancelled", "sweep"],
+    ["transfer", "dispatched accepted in_service waiting", "dispatched placed", "sweep"],
     // "Warn at 75 %"; "a step per breach, visible to all below, each with its notification".
     ["warn", "placed dispatched accepted in_service waiting completed rated", "unchanged", "sweep"],
 ];
@@ -476,6 +489,15 @@ fn ready_for(mut story: Story, verb: Verb) -> Story {
     };
     match verb {
         Verb::Close => return story.after(WEEK),
+        Verb::HelpEnded => {
+            order.helpers.push(Helper { order: PARENT, team: NEXT_TEAM, ended_at: None, completed: false });
+        }
+        Verb::Release => order.helps = Some(PARENT),
+        Verb::Transfer => {
+            if let State::Dispatched { offer } = &mut order.state {
+                offer.to.volunteer = Some(WORKER);
+            }
+        }
         Verb::Extend => {
             order.placed.limits = TimeLimits::default_for(Urgency::Complex);
             if let State::Accepted { engagement } | State::InService { engagement } = &mut order.state {
@@ -585,6 +607,14 @@ fn commands(verb: Verb) -> Vec<Command> {
         Verb::Merge => vec![merge()],
         Verb::Lead => vec![Command::Lead { order: PARENT, requester: RESIDENT }],
         Verb::Part => vec![follow(Event::Cancelled { reason: None })],
+        Verb::Help => vec![help(PARENT, Uuid::from_u128(12))],
+        Verb::HelpEnded => vec![Command::HelpEnded { order: PARENT, completed: true }],
+        Verb::Release => vec![Command::Release { reason: None }],
+        Verb::Transfer => vec![
+            transfer(WORKER, Some(to_named(TEAMMATE)), true),
+            transfer(WORKER, None, true),
+            transfer(WORKER, None, false),
+        ],
         Verb::Extend => vec![extend()],
         Verb::Revisit => vec![revisit()],
         Verb::Whistle => vec![whistle()],
@@ -715,10 +745,10 @@ fn every_state_command_and_hat() {
             }
         }
     }
-    // 10 states × 28 commands × 10 hats; 160 of them are legal.
-    assert_eq!((walked, allowed), (2800, 160));
-    // 38 forms of commands in 29 lives under 10 hats.
-    assert_eq!(tried, 38 * 29 * 10);
+    // 10 states × 32 commands × 10 hats; 179 of them are legal.
+    assert_eq!((walked, allowed), (3200, 179));
+    // 44 forms of commands in 29 lives under 10 hats.
+    assert_eq!(tried, 44 * 29 * 10);
     every_end_was_reached(&table, &reached);
 }
 
@@ -1314,6 +1344,16 @@ fn well_formed(order: &Order, verb: Verb, hats: &[Hat], form: usize) -> Option<C
         }
         Verb::Complete if order.status() == Status::Merged => follow(done_elsewhere()),
         Verb::Complete => complete(30),
+        Verb::Help => help(fresh(order), Uuid::from_u128(3_000 + order.version as u128)),
+        Verb::HelpEnded => {
+            let open = order.open_helpers().next().map_or(PARENT, |one| one.order);
+            Command::HelpEnded { order: open, completed: others_left }
+        }
+        Verb::Transfer => {
+            let from = order.assignment().and_then(|held| held.volunteer).unwrap_or(WORKER);
+            let to = to_named(if from == WORKER { TEAMMATE } else { WORKER });
+            transfer(from, (form % 3 == 0).then_some(to), others_left)
+        }
         Verb::Whistle => {
             let department = [DEPARTMENT, NEXT_DEPARTMENT][form % 2];
             let free = |of: &Uuid| {
@@ -1531,7 +1571,9 @@ fn random_lives_get_everywhere() {
         events.extend(story.records.iter().map(|record| record.event.name()));
     }
     assert_eq!(Status::ALL.into_iter().collect::<BTreeSet<_>>(), states);
-    assert_eq!(events.len(), 30, "every kind of event: {events:?}");
+    // Only a helping order begins with "helps".
+    assert_eq!(events.len(), 32, "every kind of event: {events:?}");
 }
 
 mod beside;
+mod helping;
