@@ -139,6 +139,8 @@ enum Target {
     Goods,
     /// What the worker has reserved there.
     Redemption,
+    /// The requester's photo of an order that the worker has accepted.
+    Photo,
 }
 
 /// How far a department has come with a call.
@@ -163,8 +165,8 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
-        Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Post, Redemption,
-        Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+        Appeal, Claim, Deduction, Entry, Goods, Leave, None as Nowhere, Objection, Order, Photo, Post,
+        Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -223,6 +225,11 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "POST /api/v1/media" => on(Nowhere, nothing),
+        "GET /api/v1/media/{id}" => on(Photo, nothing),
+        "GET /api/v1/orders/{id}/media" => on(Order(Accepted), nothing),
+        // Sealed by WeChat or refused.
+        "GET /api/v1/wechat/push" | "POST /api/v1/wechat/push" => on(Nowhere, nothing),
         "POST /api/v1/signs/{code}/report" => on(Nowhere, |_| json!({ "kind": "damaged" })),
         "GET /api/v1/sign-reports" => on(Nowhere, nothing),
         "POST /api/v1/sign-reports/{id}/close" => on(SignReport, |_| json!({ "outcome": "in_order" })),
@@ -339,6 +346,8 @@ struct World {
     ready: BTreeMap<Stage, Made>,
     /// The village's shop, once somebody asked for it.
     shop: OnceCell<MadeShop>,
+    /// A photo, once somebody asked for it.
+    photo: OnceCell<String>,
     /// Lines of the notice that were objected to.
     objected: Cell<i64>,
 }
@@ -376,6 +385,7 @@ impl World {
             people,
             ready: BTreeMap::new(),
             shop: OnceCell::new(),
+            photo: OnceCell::new(),
             objected: Cell::new(1),
         }
     }
@@ -409,6 +419,24 @@ impl World {
             self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted);
             MadeShop { shop, goods }
         })
+    }
+
+    /// A photo of an order that the worker has accepted: one for all who ask.
+    fn photo(&self) -> String {
+        self.photo
+            .get_or_init(|| {
+                let picture = image::RgbImage::from_fn(90, 80, |x, y| image::Rgb([x as u8, y as u8, 0]));
+                let mut file = std::io::Cursor::new(Vec::new());
+                picture.write_to(&mut file, image::ImageFormat::Png).expect("it is encoded");
+                let photo = text(&self.people[&Who::Requester].upload(&file.into_inner()).expect(201), "id");
+                let mut order = self.order();
+                order["mediaIds"] = json!([photo]);
+                let order = text(&self.post(Who::Requester, "/orders", &order), "id");
+                self.wait_until_dispatched(&order);
+                self.post(Who::Worker, &format!("/orders/{order}/accept"), &json!({}));
+                photo
+            })
+            .clone()
     }
 
     /// What the worker has just reserved.
@@ -609,6 +637,7 @@ impl World {
             Target::Shop => (None, self.shop().shop.clone()),
             Target::Goods => (None, self.shop().goods.clone()),
             Target::Redemption => (None, text(&self.redeemed(), "id")),
+            Target::Photo => (None, self.photo()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),

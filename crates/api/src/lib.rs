@@ -12,6 +12,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{Content, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
+use xingfuma_wechat::push::PushGate;
 
 mod address;
 mod audit;
@@ -25,6 +26,7 @@ mod duty;
 mod extract;
 mod leaderboards;
 mod me;
+mod media;
 mod order_json;
 pub mod orders;
 mod own_data;
@@ -42,6 +44,7 @@ mod showcase;
 mod stream;
 mod token;
 mod totp;
+mod wechat_push;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -58,6 +61,8 @@ pub struct State {
     pub trusted_proxies: Arc<[IpNet]>,
     /// Origins whose pages may speak with the API.
     pub origins: Arc<[String]>,
+    /// Opens what WeChat pushes; none where no push is configured.
+    pub push_gate: Option<Arc<PushGate>>,
 }
 
 macro_rules! operations {
@@ -151,6 +156,9 @@ operations!(
     beside::check_in,
     beside::conclude,
     beside::rate_whistle,
+    media::upload,
+    media::show,
+    media::of_order,
     showcase::show,
     showcase::list,
     showcase::pending,
@@ -196,6 +204,8 @@ operations!(
     redemptions::hand_over,
     redemptions::one,
     redemptions::void,
+    wechat_push::verify,
+    wechat_push::deliver,
     room::livez,
     room::readyz,
     room::metrics,

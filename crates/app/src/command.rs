@@ -14,6 +14,7 @@ use xingfuma_domain::scoring::{CompletedFacts, RatedFacts, month_of, on_complete
 use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::ledger::{self, Booking};
+use xingfuma_store::media::Attachment;
 use xingfuma_store::orders::{self, Change, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, joining, people, writing};
@@ -109,6 +110,8 @@ pub enum Request {
         summary: String,
         /// Minutes of service.
         minutes: i64,
+        /// Photos that were uploaded before.
+        media: Vec<Uuid>,
     },
     /// Ask the resident.
     Wait {
@@ -313,7 +316,11 @@ impl App {
             if ask.if_match.is_some_and(|seen| seen != whole.stored.order.version) {
                 return self.replay(ask.keyed.as_ref()).await?.ok_or(AppError::Stale);
             }
-            match self.carry_out(&ask, whole, &command, by, events).await {
+            let media = match self.attachment_of(&ask.caller, &whole.stored.order, &request).await {
+                Ok(media) => media,
+                Err(refused) => return self.replay(ask.keyed.as_ref()).await?.ok_or(refused),
+            };
+            match self.carry_out(&ask, whole, &command, (by, events), media).await {
                 Err(AppError::Store(StoreError::Conflict)) => {}
                 Err(AppError::Store(StoreError::Full)) => {
                     let full = Refusal::Full { at_most: self.open_orders_at_most(&ask.caller) };
@@ -394,7 +401,7 @@ impl App {
             Request::Arrive { sign, badge } => {
                 self.prepare_arrive(caller, order, sign.as_deref(), badge.as_deref()).await
             }
-            Request::Complete { summary, minutes } => {
+            Request::Complete { summary, minutes, .. } => {
                 crate::serve::prepare_complete(summary, *minutes, known)
             }
             Request::Wait { question } => crate::serve::prepare_wait(question, known),
@@ -415,10 +422,11 @@ impl App {
         ask: &Ask,
         mut whole: WholeOrder,
         command: &Command,
-        by: By,
-        events: Vec<Event>,
+        (by, events): (By, Vec<Event>),
+        media: Option<Attachment>,
     ) -> Result<Reply, AppError> {
         let mut change = self.change(&whole.stored, by, events).await?;
+        change.media = media;
         change.decision = self.decision_by_hand(&change, by, command);
         change.used_in_month = used_in_month(&change, whole.engaged.as_ref());
         let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
@@ -505,6 +513,7 @@ impl App {
             used_in_month: None,
             answer: None,
             disclosure: None,
+            media: None,
         })
     }
 

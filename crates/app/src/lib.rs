@@ -15,6 +15,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::RuleBook;
+use xingfuma_media::Shelf;
 use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
@@ -36,6 +37,7 @@ pub mod filling;
 pub mod keys;
 pub mod limits;
 pub mod log_in;
+pub mod media;
 pub mod metrics;
 pub mod notice;
 pub mod notify;
@@ -67,6 +69,7 @@ use clock::{Clock, Ids};
 use directory::Directory;
 use keys::{DataKey, Keys};
 use limits::Limits;
+use media::{MediaRoom, MediaSettings};
 use metrics::Metrics;
 use privacy::{PersonPrivate, Private};
 use text::KnownWords;
@@ -84,6 +87,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The rules of scoring.
     pub rules: RuleBook,
+    /// How photos are taken in.
+    pub media: MediaSettings,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -114,6 +119,10 @@ pub struct Parts {
     pub keys: Keys,
     /// WeChat.
     pub wechat: xingfuma_wechat::Client,
+    /// Where photos lie.
+    pub shelf: Shelf,
+    /// What bounds the work on photos.
+    pub media: MediaRoom,
     /// The rules of scoring.
     pub rules: RuleBook,
     /// What is counted.
@@ -162,6 +171,8 @@ pub struct Foundation {
     pub keys: Keys,
     /// WeChat.
     pub wechat: xingfuma_wechat::Client,
+    /// Where photos lie.
+    pub shelf: Shelf,
 }
 
 impl std::fmt::Debug for Foundation {
@@ -194,7 +205,8 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat } = foundation;
+        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, shelf } =
+            foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
         let (placements, waiting) = mpsc::channel(PLACEMENTS_WAITING);
@@ -208,6 +220,8 @@ impl App {
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
             rules: settings.rules.clone(),
+            media: MediaRoom::new(&settings.media),
+            shelf,
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),

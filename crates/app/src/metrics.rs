@@ -17,6 +17,8 @@ pub struct Metrics {
     due: IntGaugeVec,
     limits_shared: IntGauge,
     audit_lost: IntCounter,
+    /// Photos that are decoded at this moment.
+    pub(crate) decoding: IntGauge,
     /// Commits of the placement writer.
     pub(crate) placement_batches: Arc<AtomicU64>,
 }
@@ -46,7 +48,11 @@ impl Default for Metrics {
         )
         .expect("a good metric");
         registry.register(Box::new(audit_lost.clone())).expect("registered once");
+        let decoding = IntGauge::new("xingfuma_media_decoding", "Photos that are decoded at this moment.")
+            .expect("a good metric");
+        registry.register(Box::new(decoding.clone())).expect("registered once");
         Metrics {
+            decoding,
             limits_shared,
             audit_lost,
             orders: counter(

@@ -10,6 +10,7 @@ use xingfuma_domain::order::{Event, Order, Record, Status};
 use xingfuma_domain::scoring::YearMonth;
 
 use crate::audit::AuditEntry;
+use crate::media::Attachment;
 use crate::scope::{Scope, area_condition};
 use crate::sql;
 use crate::{StoreError, duty, idempotency, ledger, unreadable};
@@ -88,6 +89,8 @@ pub struct Change {
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
+    /// Photos that go with it.
+    pub media: Option<Attachment>,
 }
 
 impl Change {
@@ -109,6 +112,7 @@ impl Change {
             && self.scoring.is_empty()
             && self.answer.is_none()
             && self.disclosure.is_none()
+            && self.media.is_none()
             && !self.records.iter().any(more)
     }
 }

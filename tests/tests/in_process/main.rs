@@ -4,6 +4,7 @@
 mod abandoned;
 mod clocks;
 mod load;
+mod photos;
 mod post_checks;
 mod sequences;
 mod small_county;

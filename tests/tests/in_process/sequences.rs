@@ -286,6 +286,7 @@ impl<'a> Sequence<'a> {
             Verb::Complete => Request::Complete {
                 summary: reason(),
                 minutes: number(&[1, 45, 1440], &[-1, 0, 1441, i64::MAX]),
+                media: Vec::new(),
             },
             Verb::Wait => Request::Wait { question: reason() },
             Verb::Answer => Request::Answer { answer: reason() },
