@@ -151,7 +151,7 @@ async fn upload(
     let most = state.app.settings.media.bytes_most + FRAME_LONGEST;
     if header("content-length")
         .and_then(|length| length.parse::<usize>().ok())
-        .is_some_and(|length| length > most)
+        .is_some_and(|length| length > 2 * most)
     {
         return Err(Problem::new(413, "payload_too_large"));
     }
@@ -169,41 +169,77 @@ async fn upload(
     Ok(HttpResponse::Created().json(MediaJson::from(&made)))
 }
 
-/// Reads a body of at most so many bytes, from somebody who keeps sending.
+/// Reads a body of at most so many bytes, from somebody who keeps sending. Of a larger one as much again is read and
+/// thrown away, because a client that is still sending does not hear the answer.
 async fn received(mut payload: web::Payload, most: usize, place: &mut Upload) -> Result<Vec<u8>, Problem> {
-    let too_slow = || Problem::new(408, "upload_too_slow");
-    let end = Instant::now() + WHOLE_WITHIN;
-    let (mut span_end, mut in_span) = (Instant::now() + SPAN, 0);
-    let mut body = Vec::new();
+    let mut pace = Pace::new();
+    let (mut body, mut length) = (Vec::new(), 0_usize);
     loop {
-        match tokio::time::timeout_at(span_end.min(end), payload.next()).await {
+        match tokio::time::timeout_at(pace.next_look(), payload.next()).await {
+            Ok(None) if length > most => return Err(Problem::new(413, "payload_too_large")),
             Ok(None) => return Ok(body),
             Ok(Some(Err(_))) => return Err(Problem::new(400, "malformed_request")),
             Ok(Some(Ok(chunk))) => {
-                if body.len() + chunk.len() > most {
+                length += chunk.len();
+                pace.came(chunk.len());
+                if length > 2 * most {
                     return Err(Problem::new(413, "payload_too_large"));
                 }
-                if body.len() + chunk.len() > SMALL {
-                    let waited = Instant::now();
-                    place.grows().await?;
-                    // Waiting for a place was our doing.
-                    span_end += waited.elapsed();
+                if length > most {
+                    body = Vec::new();
+                } else {
+                    if length > SMALL {
+                        let waited = Instant::now();
+                        place.grows().await?;
+                        pace.excused(waited.elapsed());
+                    }
+                    body.extend_from_slice(&chunk);
                 }
-                in_span += chunk.len();
-                body.extend_from_slice(&chunk);
             }
             Err(_) => {}
         }
+        pace.check()?;
+    }
+}
+
+/// How fast a body comes in.
+struct Pace {
+    end: Instant,
+    span_end: Instant,
+    in_span: usize,
+}
+
+impl Pace {
+    fn new() -> Pace {
         let now = Instant::now();
-        if now >= end {
-            return Err(too_slow());
+        Pace { end: now + WHOLE_WITHIN, span_end: now + SPAN, in_span: 0 }
+    }
+
+    fn next_look(&self) -> Instant {
+        self.span_end.min(self.end)
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.in_span += bytes;
+    }
+
+    /// Waiting for a place was our doing.
+    fn excused(&mut self, waited: Duration) {
+        self.span_end += waited;
+        self.end += waited;
+    }
+
+    /// # Errors
+    /// 408 when it is too slow.
+    fn check(&mut self) -> Result<(), Problem> {
+        let now = Instant::now();
+        if now >= self.end || (now >= self.span_end && self.in_span < SPAN_BYTES) {
+            return Err(Problem::new(408, "upload_too_slow"));
         }
-        if now >= span_end {
-            if in_span < SPAN_BYTES {
-                return Err(too_slow());
-            }
-            (span_end, in_span) = (now + SPAN, 0);
+        if now >= self.span_end {
+            (self.span_end, self.in_span) = (now + SPAN, 0);
         }
+        Ok(())
     }
 }
 

@@ -337,20 +337,23 @@ pub async fn check_settled(conn: &impl ConnectionTrait, trace: &str) -> Result<b
     Ok(sql::run(conn, text, vec![trace.into()]).await? > 0)
 }
 
-/// Photos attached before a moment about which WeChat was not asked, or has not answered.
+/// Photos attached before `wanted_before` about which WeChat was not asked, or before `asked_before` about which it has
+/// not answered.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn unchecked(
     conn: &impl ConnectionTrait,
     county: AreaCode,
-    before: DateTime<Utc>,
+    wanted_before: DateTime<Utc>,
+    asked_before: DateTime<Utc>,
 ) -> Result<Vec<MediaRow>, StoreError> {
     let text = format!(
-        "SELECT {COLUMNS} FROM media m WHERE m.county = $1 AND m.check_state IN ('wanted', 'asked') \
-         AND m.attached_at < $2 ORDER BY m.attached_at LIMIT 100"
+        "SELECT {COLUMNS} FROM media m WHERE m.county = $1 AND m.check_state IN ('wanted', 'asked') AND \
+         ((m.check_state = 'wanted' AND m.attached_at <= $2) OR (m.check_state = 'asked' AND m.attached_at <= $3)) \
+         ORDER BY m.attached_at LIMIT 100"
     );
-    sql::all(conn, &text, vec![county.to_string().into(), before.into()]).await
+    sql::all(conn, &text, vec![county.to_string().into(), wanted_before.into(), asked_before.into()]).await
 }
 
 /// Gives up uploads from before a moment that nobody attached; they cannot be attached from now on.

@@ -121,11 +121,12 @@ impl App {
     /// When the database fails.
     pub async fn follow_checks(&self) -> Result<(), AppError> {
         let now = self.clock.now();
-        for row in media::unchecked(self.store.pool(), self.settings.county, now - ASKED_WITHIN).await? {
+        let (county, pool) = (self.settings.county, self.store.pool());
+        for row in media::unchecked(pool, county, now - ASKED_WITHIN, now - CHECK_TAKES).await? {
             let late = row.attached_at.is_some_and(|at| now - at >= CHECK_TAKES);
             if late {
                 self.leave_to_a_person(row.id).await?;
-            } else if row.check() == Some(CheckState::Wanted) {
+            } else {
                 self.check_photo(&row).await?;
             }
         }
