@@ -192,6 +192,8 @@ async fn received(mut payload: web::Payload, most: usize, place: &mut Upload) ->
                         let waited = Instant::now();
                         place.grows().await?;
                         pace.excused(waited.elapsed());
+                        // Grown step by step it would take twice its size.
+                        body.reserve_exact(most.saturating_sub(body.len()));
                     }
                     body.extend_from_slice(&chunk);
                 }
