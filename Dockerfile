@@ -13,7 +13,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --create-home --home-dir /var/lib/xingfuma --shell /usr/sbin/nologin xingfuma
+    && useradd --system --uid 10001 --create-home --home-dir /var/lib/xingfuma --shell /usr/sbin/nologin xingfuma \
+    && install -d -o xingfuma /var/lib/xingfuma/media
 COPY --from=builder /out/xingfuma /usr/local/bin/xingfuma
 USER 10001
 WORKDIR /var/lib/xingfuma

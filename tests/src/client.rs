@@ -118,11 +118,15 @@ impl Client {
         Self { agent: config.into(), base: base.to_owned(), token: None }
     }
 
-    pub(crate) fn base(&self) -> &str {
+    /// Where it speaks to.
+    #[must_use]
+    pub fn base(&self) -> &str {
         &self.base
     }
 
-    pub(crate) fn token(&self) -> Option<&str> {
+    /// The token that it shows.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
@@ -242,6 +246,30 @@ impl Client {
         }
         let request = request.body(body.to_vec()).map_err(Unanswered::from)?;
         answer(self.agent.run(request)?)
+    }
+
+    /// Uploads one file, as a phone does.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[track_caller]
+    pub fn upload(&self, file: &[u8]) -> Answer {
+        const HEAD: &str = "--a-boundary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"photo.jpg\"\r\n\
+                            Content-Type: image/jpeg\r\n\r\n";
+        let body = [HEAD.as_bytes(), file, b"\r\n--a-boundary--\r\n"].concat();
+        self.post_as("/media", "multipart/form-data; boundary=a-boundary", &body)
+    }
+
+    /// Posts what is not JSON, and says what it is.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[track_caller]
+    pub fn post_as(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        let request = self.request("POST", &format!("{API}{path}")).header("Content-Type", content_type);
+        let request = request.body(body.to_vec()).expect("a good request");
+        let answered = self.agent.run(request).and_then(answer);
+        answered.unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
     fn request(&self, method: &str, path: &str) -> http::request::Builder {

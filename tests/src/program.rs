@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+/// The folder of photos, beside the database or in a fleet's home.
+const MEDIA: &str = "media";
 /// The database of a fleet.
 const DATABASE: &str = "county";
 /// How long a program may take to be ready. A demo first fills in its county, which takes the unoptimised build most of
@@ -322,6 +324,12 @@ impl Demo {
         self.process.last_lines()
     }
 
+    /// The folder of its photos.
+    #[must_use]
+    pub fn media(&self) -> PathBuf {
+        self.data().join(MEDIA)
+    }
+
     /// Runs one statement in its database by a process of its own and returns what it answers: a row a line, `|`
     /// between columns. Python brings SQLite with it, so that nothing more has to be installed.
     ///
@@ -452,6 +460,7 @@ impl Fleet {
         let data = home.path().join("data");
         fill_in(&data, &settings);
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
+        settings.push(("XINGFUMA_MEDIA__FOLDER".to_owned(), home.path().join(MEDIA).display().to_string()));
         settings.extend(read_keys(&data));
         settings.extend(more.iter().map(owned));
         let accounts = read_accounts(&data);
@@ -558,6 +567,12 @@ impl Fleet {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let log = self.home.path().join(format!("{}.log", words.join("-")));
         Process::start(words, self.settings_besides(besides), log, None)
+    }
+
+    /// The folder of its photos, which all its processes share.
+    #[must_use]
+    pub fn media(&self) -> PathBuf {
+        self.home.path().join(MEDIA)
     }
 
     /// The directory with the logs of its processes and its data directory.

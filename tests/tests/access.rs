@@ -157,6 +157,8 @@ enum Target {
     Activity,
     /// A patrol of the worker's that runs.
     Patrol,
+    /// The requester's photo of an order that the worker has accepted.
+    Photo,
 }
 
 /// How far a department has come with a call.
@@ -182,7 +184,7 @@ fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
         Activity, Appeal, Claim, Deduction, Entry, Goods, Hazard, Hold, Leave, None as Nowhere, Objection,
-        Order, Patrol, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+        Order, Patrol, Photo, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -258,6 +260,11 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/showcase/{id}/feature" | "POST /api/v1/showcase/{id}/withdraw" => {
             on(Post(Published), nothing)
         }
+        "POST /api/v1/media" => on(Nowhere, nothing),
+        "GET /api/v1/media/{id}" => on(Photo, nothing),
+        "GET /api/v1/orders/{id}/media" => on(Order(Accepted), nothing),
+        // Sealed by WeChat or refused.
+        "GET /api/v1/wechat/push" | "POST /api/v1/wechat/push" => on(Nowhere, nothing),
         "POST /api/v1/signs/{code}/report" => on(Nowhere, |_| json!({ "kind": "damaged" })),
         "GET /api/v1/sign-reports" => on(Nowhere, nothing),
         "POST /api/v1/sign-reports/{id}/close" => on(SignReport, |_| json!({ "outcome": "in_order" })),
@@ -405,6 +412,8 @@ struct World {
     ready: BTreeMap<Stage, Made>,
     /// The village's shop, once somebody asked for it.
     shop: OnceCell<MadeShop>,
+    /// A photo, once somebody asked for it.
+    photo: OnceCell<String>,
     /// Lines of the notice that were objected to.
     objected: Cell<i64>,
 }
@@ -443,6 +452,7 @@ impl World {
             people,
             ready: BTreeMap::new(),
             shop: OnceCell::new(),
+            photo: OnceCell::new(),
             objected: Cell::new(1),
         }
     }
@@ -476,6 +486,24 @@ impl World {
             self.post(Who::Township, &format!("/score/claims/{claim}/decide"), &granted);
             MadeShop { shop, goods }
         })
+    }
+
+    /// A photo of an order that the worker has accepted: one for all who ask.
+    fn photo(&self) -> String {
+        self.photo
+            .get_or_init(|| {
+                let picture = image::RgbImage::from_fn(90, 80, |x, y| image::Rgb([x as u8, y as u8, 0]));
+                let mut file = std::io::Cursor::new(Vec::new());
+                picture.write_to(&mut file, image::ImageFormat::Png).expect("it is encoded");
+                let photo = text(&self.people[&Who::Requester].upload(&file.into_inner()).expect(201), "id");
+                let mut order = self.order();
+                order["mediaIds"] = json!([photo]);
+                let order = text(&self.post(Who::Requester, "/orders", &order), "id");
+                self.wait_until_dispatched(&order);
+                self.post(Who::Worker, &format!("/orders/{order}/accept"), &json!({}));
+                photo
+            })
+            .clone()
     }
 
     /// What the worker has just reserved.
@@ -706,6 +734,7 @@ impl World {
             Target::Hold => (None, self.held()),
             Target::Activity => (None, self.activity()),
             Target::Patrol => (None, self.patrol()),
+            Target::Photo => (None, self.photo()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),

@@ -12,6 +12,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{Content, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 use xingfuma_app::App;
+use xingfuma_wechat::push::PushGate;
 
 mod activities;
 mod address;
@@ -29,6 +30,7 @@ mod hazards;
 mod holds;
 mod leaderboards;
 mod me;
+mod media;
 mod order_json;
 pub mod orders;
 mod own_data;
@@ -49,6 +51,7 @@ mod stream;
 mod token;
 mod totp;
 mod volunteers;
+mod wechat_push;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -65,6 +68,8 @@ pub struct State {
     pub trusted_proxies: Arc<[IpNet]>,
     /// Origins whose pages may speak with the API.
     pub origins: Arc<[String]>,
+    /// Opens what WeChat pushes; none where no push is configured.
+    pub push_gate: Option<Arc<PushGate>>,
 }
 
 macro_rules! operations {
@@ -166,6 +171,9 @@ operations!(
     beside::check_in,
     beside::conclude,
     beside::rate_whistle,
+    media::upload,
+    media::show,
+    media::of_order,
     showcase::show,
     showcase::list,
     showcase::pending,
@@ -231,6 +239,8 @@ operations!(
     redemptions::hand_over,
     redemptions::one,
     redemptions::void,
+    wechat_push::verify,
+    wechat_push::deliver,
     room::livez,
     room::readyz,
     room::metrics,

@@ -61,7 +61,7 @@ struct PlaceBody {
     urgency: Option<Urgency>,
     wished_from: Option<DateTime<Utc>>,
     wished_to: Option<DateTime<Utc>>,
-    /// Photos that were uploaded before.
+    /// Photos of one's own that were uploaded before and not attached yet, at most 9.
     #[serde(default)]
     media_ids: Vec<Uuid>,
     /// `scan`, `app`, `hotline` or `patrol`.
@@ -389,7 +389,7 @@ struct CompleteBody {
     /// Minutes of service without travel, 1 to 1,440.
     #[schema(example = 25)]
     minutes: i64,
-    /// Photos that were uploaded before.
+    /// Photos of one's own that were uploaded before and not attached yet, at most 9.
     #[serde(default)]
     media_ids: Vec<Uuid>,
 }
@@ -543,11 +543,7 @@ commands! {
     };
     /// Say that it is done. `Idempotency-Key` is required: points move.
     complete "/api/v1/orders/{id}/complete" CompleteBody |body| {
-        if body.media_ids.is_empty() {
-            Ok(Request::Complete { summary: body.summary, minutes: body.minutes })
-        } else {
-            Err(xingfuma_app::AppError::invalid("mediaIds", "media_unknown").into())
-        }
+        Ok(Request::Complete { summary: body.summary, minutes: body.minutes, media: body.media_ids })
     };
     /// Ask the resident; clocks stand still.
     wait "/api/v1/orders/{id}/wait" WaitBody |body| Ok(Request::Wait { question: body.question });

@@ -26,6 +26,15 @@ struct PostCopyJson {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+struct PhotoCopyJson {
+    id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct LineCopyJson {
     id: Uuid,
     at: DateTime<Utc>,
@@ -73,6 +82,8 @@ struct OwnDataJson {
     person: MeJson,
     orders: Vec<OrderJson>,
     posts: Vec<PostCopyJson>,
+    /// Each is fetched by `GET /media/{id}`.
+    photos: Vec<PhotoCopyJson>,
     points: PointsCopyJson,
     messages: Vec<MessageCopyJson>,
     /// What he agreed to, and took back.
@@ -90,6 +101,11 @@ impl From<OwnData> for OwnDataJson {
             text: post.text,
             status: post.status,
             created_at: post.created_at,
+        });
+        let photos = own.photos.into_iter().map(|row| PhotoCopyJson {
+            id: row.id,
+            order_id: row.order_id,
+            created_at: row.created_at,
         });
         let entries = own.lines.into_iter().map(|line| LineCopyJson {
             id: line.id,
@@ -114,6 +130,7 @@ impl From<OwnData> for OwnDataJson {
         OwnDataJson {
             orders: own.orders.iter().map(OrderJson::from).collect(),
             posts: posts.collect(),
+            photos: photos.collect(),
             points: PointsCopyJson {
                 assessment: own.balances.assessment,
                 spendable: own.balances.spendable,

@@ -120,6 +120,11 @@ impl From<AppError> for Problem {
             AppError::Forbidden => Problem::new(403, "forbidden"),
             AppError::NotAllowed(code) => Problem::new(403, code),
             AppError::Invalid(errors) => Problem { errors, ..Problem::new(422, "invalid_fields") },
+            AppError::Malformed(fault) => {
+                Problem::new(400, "malformed_multipart").with_detail(fault.to_string())
+            }
+            AppError::UnsupportedMedia => Problem::new(415, "unsupported_media"),
+            AppError::TooLarge => Problem::new(413, "payload_too_large"),
             AppError::Refused(refusal) => of_refusal(&refusal),
             AppError::Conflict(code) => Problem::new(409, code),
             AppError::Stale => Problem::new(412, "stale_version"),
@@ -133,6 +138,10 @@ impl From<AppError> for Problem {
             AppError::Store(StoreError::Overdrawn) => Problem::new(409, "insufficient_points"),
             AppError::Store(StoreError::Stock) => Problem::new(409, "out_of_stock"),
             AppError::Store(StoreError::Overflow) => Problem::new(409, "amount_too_large"),
+            AppError::Store(StoreError::MediaTaken) => Problem {
+                errors: vec![FieldFault { field: "mediaIds", code: "media_attached" }],
+                ..Problem::new(422, "invalid_fields")
+            },
             AppError::Store(error) => {
                 tracing::warn!(%error, "the database did not do what was asked");
                 Problem { retry_after: Some(2), ..Problem::new(503, "unavailable") }
@@ -299,6 +308,16 @@ fn title(code: &str, english: bool) -> &'static str {
         "code_voided" => ("该兑换已取消", "The redemption was called off"),
         "code_foreign" => ("该兑换码属于其他爱心超市", "The code belongs to another shop"),
         "redemption_ended" => ("该兑换已结束", "The redemption has ended already"),
+        "malformed_multipart" => {
+            ("上传格式不正确，每次只能上传一个文件", "Not exactly one file, as multipart/form-data")
+        }
+        "unsupported_media" => ("只支持 JPEG、PNG、WebP 图片", "Only JPEG, PNG and WebP are taken"),
+        "upload_too_slow" => ("上传超时，请重试", "The upload was too slow; try again"),
+        "photo_risky" => ("照片未通过安全检测，不能发布", "A photo is not to be shown"),
+        "photo_unchecked" => {
+            ("照片还在检测中，请稍后再审", "A photo is still being looked at; try again later")
+        }
+        "photo_required" => ("该类服务单办结需上传照片", "This category is completed with photos"),
         "busy" => ("操作繁忙，请重试", "Busy; try again"),
         _ => ("出错了，请稍后再试", "Something went wrong"),
     };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_app::show::{PostCommand, PostSeen, RenderPost};
+use xingfuma_app::show::{PhotoLink, PostCommand, PostSeen, RenderPost, ShowRequest};
 use xingfuma_store::posts::PostRow;
 
 use crate::State;
@@ -20,7 +20,7 @@ struct ShowBody {
     /// At most 1,000 characters; phones and numbers are masked before anybody else sees it.
     #[schema(example = "小李送药上门，真是帮了大忙")]
     text: String,
-    /// Photos that were uploaded before.
+    /// Photos of one's own that were uploaded before and not attached yet, at most 9.
     #[serde(default)]
     media_ids: Vec<Uuid>,
     /// The author agrees to publication.
@@ -48,6 +48,9 @@ struct PostJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "passed")]
     check: Option<String>,
+    /// Its photos; what is known of each stands with the order's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_ids: Vec<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     created_at: DateTime<Utc>,
@@ -82,6 +85,7 @@ impl From<&PostRow> for PostJson {
                 .and_then(|spans| serde_json::from_str(spans).ok())
                 .unwrap_or_default(),
             check: post.checked.clone(),
+            media_ids: post.photos(),
             reason: post.reason.clone(),
             created_at: post.created_at,
             published_at: post.published_at,
@@ -100,8 +104,25 @@ struct ShowcaseJson {
     area: Vec<String>,
     team: String,
     featured: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    photos: Vec<PhotoLinkJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     published_at: Option<DateTime<Utc>>,
+}
+
+/// A photo of a published post.
+#[derive(Serialize, ToSchema)]
+struct PhotoLinkJson {
+    /// Where it can be fetched without logging in, for ten minutes and as long as the post is published.
+    url: String,
+    width: i64,
+    height: i64,
+}
+
+impl From<PhotoLink> for PhotoLinkJson {
+    fn from(link: PhotoLink) -> PhotoLinkJson {
+        PhotoLinkJson { url: link.url, width: link.width, height: link.height }
+    }
 }
 
 impl From<PostSeen> for ShowcaseJson {
@@ -112,6 +133,7 @@ impl From<PostSeen> for ShowcaseJson {
             area: seen.path.into_iter().take(3).collect(),
             team: seen.team,
             featured: seen.post.featured_at.is_some(),
+            photos: seen.photos.into_iter().map(PhotoLinkJson::from).collect(),
             published_at: seen.post.published_at,
             text: seen.post.text,
         }
@@ -140,11 +162,8 @@ async fn show(
     let order = id(&order)?;
     let app = state.app.clone();
     let read = body.read;
-    if !read.media_ids.is_empty() {
-        return Err(xingfuma_app::AppError::invalid("mediaIds", "media_unknown").into());
-    }
-    let work =
-        async move { app.show(&caller, order, &read.text, read.consent, keyed.as_ref(), render(201)).await };
+    let shown = ShowRequest { text: read.text, media: read.media_ids, consent: read.consent };
+    let work = async move { app.show(&caller, order, &shown, keyed.as_ref(), render(201)).await };
     Ok(respond(state.app.run(work).await?))
 }
 

@@ -19,6 +19,7 @@ use xingfuma_domain::scoring::{
 use xingfuma_store::audit::AuditEntry;
 use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::ledger::{self, Booking};
+use xingfuma_store::media::Attachment;
 use xingfuma_store::orders::{
     self, Change, Earning, Engaged, Known, StoredDecision, StoredOrder, WholeOrder,
 };
@@ -120,6 +121,8 @@ pub enum Request {
         summary: String,
         /// Minutes of service.
         minutes: i64,
+        /// Photos that were uploaded before.
+        media: Vec<Uuid>,
     },
     /// Ask the resident.
     Wait {
@@ -333,7 +336,11 @@ impl App {
             if ask.if_match.is_some_and(|seen| seen != whole.stored.order.version) {
                 return self.replay(ask.keyed.as_ref()).await?.ok_or(AppError::Stale);
             }
-            match self.carry_out(&ask, whole, &command, by, events).await {
+            let media = match self.attachment_of(&ask.caller, &whole.stored.order, &request).await {
+                Ok(media) => media,
+                Err(refused) => return self.replay(ask.keyed.as_ref()).await?.ok_or(refused),
+            };
+            match self.carry_out(&ask, whole, &command, (by, events), media).await {
                 Err(AppError::Store(StoreError::Conflict)) => {}
                 Err(AppError::Store(StoreError::Full)) => {
                     let full = Refusal::Full { at_most: self.open_orders_at_most(&ask.caller) };
@@ -418,7 +425,7 @@ impl App {
             Request::Arrive { sign, badge } => {
                 self.prepare_arrive(caller, order, sign.as_deref(), badge.as_deref()).await
             }
-            Request::Complete { summary, minutes } => {
+            Request::Complete { summary, minutes, .. } => {
                 crate::serve::prepare_complete(summary, *minutes, known)
             }
             Request::Wait { question } => crate::serve::prepare_wait(question, known),
@@ -439,10 +446,11 @@ impl App {
         ask: &Ask,
         mut whole: WholeOrder,
         command: &Command,
-        by: By,
-        events: Vec<Event>,
+        (by, events): (By, Vec<Event>),
+        media: Option<Attachment>,
     ) -> Result<Reply, AppError> {
         let mut change = self.change(&whole.stored, by, events).await?;
+        change.media = media;
         change.decision = self.decision_by_hand(&change, by, command);
         change.known = known(&change, whole.engaged.as_ref());
         let surname = self.surname_of(&ask.caller, &change.after.order, whole.engaged.as_ref()).await?;
@@ -532,6 +540,7 @@ impl App {
             known: None,
             answer: None,
             disclosure: None,
+            media: None,
         })
     }
 

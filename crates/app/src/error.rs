@@ -1,5 +1,6 @@
 //! What a use case answers when it does not do what was asked. The API maps each to one problem.
 
+use xingfuma_domain::multipart::MultipartFault;
 use xingfuma_domain::order::Refusal;
 use xingfuma_store::StoreError;
 
@@ -38,6 +39,15 @@ pub enum AppError {
     /// Fields that are not as they should be.
     #[error("invalid fields")]
     Invalid(Vec<FieldFault>),
+    /// A body that is not the one file that is expected.
+    #[error("malformed multipart: {0}")]
+    Malformed(MultipartFault),
+    /// A file that is none of the kinds that are taken.
+    #[error("not a picture")]
+    UnsupportedMedia,
+    /// More bytes than are taken.
+    #[error("too large")]
+    TooLarge,
     /// The domain refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),

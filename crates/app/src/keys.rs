@@ -77,6 +77,7 @@ pub struct Keys {
     refresh: [u8; 32],
     phone: [u8; 32],
     request: [u8; 32],
+    link: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -114,6 +115,7 @@ impl Keys {
             refresh: derive(&token, "derive refresh tokens"),
             phone: derive(&index, "find phones"),
             request: derive(&index, "fingerprint requests"),
+            link: derive(&token, "sign links to photos"),
         })
     }
 
@@ -189,6 +191,20 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// The signature of a link.
+    pub fn link_signature(&self, parts: &[Vec<u8>]) -> Vec<u8> {
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        keyed_hash(&self.link, &parts)
+    }
+
+    /// Whether a signature is that of a link; takes the same time whatever differs.
+    pub fn signed_link(&self, parts: &[Vec<u8>], signature: &[u8]) -> bool {
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        mac(&self.link, &parts).verify_slice(signature).is_ok()
+    }
+}
+
 /// A person's own key.
 pub struct DataKey(Aes256Gcm);
 
@@ -248,13 +264,17 @@ fn cipher(key: &[u8; 32]) -> Aes256Gcm {
 }
 
 fn keyed_hash(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
+    mac(key, parts).finalize().into_bytes().to_vec()
+}
+
+fn mac(key: &[u8; 32], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac =
         <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
-    mac.finalize().into_bytes().to_vec()
+    mac
 }
 
 fn bound_to(label: &str, row: Uuid) -> Vec<u8> {

@@ -16,6 +16,7 @@ use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::hazard::Threshold;
 use xingfuma_domain::order::Context;
 use xingfuma_domain::scoring::{Guards, RuleBook};
+use xingfuma_media::Shelf;
 use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
@@ -42,6 +43,7 @@ pub mod holds;
 pub mod keys;
 pub mod limits;
 pub mod log_in;
+pub mod media;
 pub mod message;
 pub mod metrics;
 pub mod notice;
@@ -77,6 +79,7 @@ use clock::{Clock, Ids};
 use directory::Directory;
 use keys::{DataKey, Keys};
 use limits::Limits;
+use media::{MediaRoom, MediaSettings};
 use message::Outside;
 use metrics::Metrics;
 use privacy::{PersonPrivate, Private};
@@ -99,6 +102,8 @@ pub struct Settings {
     pub guards: Guards,
     /// What makes a hazard.
     pub hazards: Vec<Threshold>,
+    /// How photos are taken in.
+    pub media: MediaSettings,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -131,6 +136,10 @@ pub struct Parts {
     pub wechat: xingfuma_wechat::Client,
     /// How messages go out.
     pub outside: Outside,
+    /// Where photos lie.
+    pub shelf: Shelf,
+    /// What bounds the work on photos.
+    pub media: MediaRoom,
     /// The rules of scoring.
     pub rules: RuleBook,
     /// What is counted.
@@ -181,6 +190,8 @@ pub struct Foundation {
     pub wechat: xingfuma_wechat::Client,
     /// How messages go out.
     pub outside: Outside,
+    /// Where photos lie.
+    pub shelf: Shelf,
 }
 
 impl std::fmt::Debug for Foundation {
@@ -213,7 +224,7 @@ impl App {
     /// # Errors
     /// [`AppError::Unavailable`] when the county was never filled in; otherwise when the database fails.
     pub async fn start(foundation: Foundation) -> Result<App, AppError> {
-        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside } =
+        let Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside, shelf } =
             foundation;
         let rows = xingfuma_store::directory::load(store.pool(), settings.county).await?;
         let directory = Directory::new(rows.ok_or(AppError::Unavailable("the county was not filled in"))?)?;
@@ -228,6 +239,8 @@ impl App {
             directory: RwLock::new(Arc::new(directory)),
             quiet: QuietHours::default(),
             rules: settings.rules.clone(),
+            media: MediaRoom::new(&settings.media),
+            shelf,
             metrics: Metrics::default(),
             numbers: place::Numbers::default(),
             runtime: Handle::current(),

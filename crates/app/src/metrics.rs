@@ -27,6 +27,8 @@ pub struct Metrics {
     limits_shared: IntGauge,
     audit_lost: IntCounter,
     waits: WaitMetrics,
+    /// Photos that are decoded at this moment.
+    pub(crate) decoding: IntGauge,
     /// Commits of the placement writer.
     pub(crate) placement_batches: Arc<AtomicU64>,
 }
@@ -108,7 +110,11 @@ impl Default for Metrics {
         )
         .expect("a good metric");
         registry.register(Box::new(audit_lost.clone())).expect("registered once");
+        let decoding = IntGauge::new("xingfuma_media_decoding", "Photos that are decoded at this moment.")
+            .expect("a good metric");
+        registry.register(Box::new(decoding.clone())).expect("registered once");
         Metrics {
+            decoding,
             limits_shared,
             audit_lost,
             orders: counter(

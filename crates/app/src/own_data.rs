@@ -8,6 +8,7 @@ use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::consents::{self, WordRow};
 use xingfuma_store::inbox::Message;
 use xingfuma_store::ledger::{Balances, PassbookRow};
+use xingfuma_store::media::{self, MediaRow};
 use xingfuma_store::orders::{Filter, Part};
 use xingfuma_store::own_data::{self, Disclosure};
 use xingfuma_store::posts::PostRow;
@@ -29,6 +30,8 @@ pub struct OwnData {
     pub orders: Vec<OrderSeen>,
     /// The posts that he wrote or that show his service.
     pub posts: Vec<PostRow>,
+    /// The photos that he uploaded.
+    pub photos: Vec<MediaRow>,
     /// His points.
     pub balances: Balances,
     /// The lines of his passbook.
@@ -59,6 +62,7 @@ impl App {
             me: self.me(caller).await?,
             orders: self.own_orders(caller).await?,
             posts: own_data::posts_of(self.store.pool(), person).await?,
+            photos: media::of_person(self.store.pool(), person).await?,
             balances,
             lines,
             messages: self.all_messages(caller).await?,

@@ -15,6 +15,7 @@ use xingfuma_domain::access::{Action, Role, allow, view};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::Urgency;
 use xingfuma_domain::masking::surname;
+use xingfuma_domain::media::Purpose;
 use xingfuma_domain::order::{By, Channel, Event, Hat, Order, Placed, Record};
 use xingfuma_domain::phone::Phone;
 use xingfuma_domain::sign::SignCode;
@@ -149,13 +150,18 @@ impl App {
             // A second answer must not make a second person of a caller who gave no phone.
             return Ok(reply);
         }
+        let media = match self.attachment(caller, &request.media, Purpose::Placed).await {
+            Ok(media) => media,
+            Err(error) => return self.replay(Some(&keyed)).await?.ok_or(error),
+        };
         let admission =
             match self.count_placement(caller, from, &checked.names(request.sign.as_deref())).await {
                 Ok(admission) => admission,
                 // The same request again, because its answer was lost on the way, is not one more.
                 Err(refused) => return self.replay(Some(&keyed)).await?.ok_or(refused),
             };
-        let (change, reply) = self.prepare_placement(caller, checked, &keyed, &render).await?;
+        let (mut change, reply) = self.prepare_placement(caller, checked, &keyed, &render).await?;
+        change.media = media;
         let order = change.after.order.clone();
         if self.write(change).await? {
             self.metrics.count_event("placed");
@@ -184,10 +190,6 @@ impl App {
             && from > to
         {
             fields.fault("wishedTo", "before_wished_from");
-        }
-        if !request.media.is_empty() {
-            // Photos are uploaded before they are named here; none of these was, by this caller.
-            fields.fault("mediaIds", "media_unknown");
         }
         let operator = allow(&caller.actor, Action::PlaceForCaller, self.settings.county);
         let channel = channel(request, operator);
@@ -279,6 +281,7 @@ impl App {
             known: None,
             answer: self.answer(Some(keyed), id, status, &body),
             disclosure: None,
+            media: None,
         };
         Ok((change, Reply { status, body, replayed: false }))
     }
@@ -371,6 +374,9 @@ impl App {
 
     /// Hands a placement to the writer. Answers `false` when its key was taken by a twin.
     async fn write(&self, change: Change) -> Result<bool, AppError> {
+        if change.media.is_some() {
+            return Ok(placing::place_with_media(&self.store, change).await?);
+        }
         let (done, answer) = oneshot::channel();
         let placement = Placement { change, done };
         self.placements.send(placement).await.map_err(|_| AppError::Unavailable("stopping"))?;

@@ -7,9 +7,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::media::{LinkFor, Purpose};
 use xingfuma_domain::order::{Command, Hat, Hats, Order, Refusal, Verb, decide, moves};
 use xingfuma_domain::scoring::{FeaturedFacts, on_featured};
 use xingfuma_store::ledger::{self, Booking};
+use xingfuma_store::media::{self, MediaRow};
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
@@ -19,6 +21,7 @@ use xingfuma_wechat::{CheckScene, Suggest};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
+use crate::media::links::is_showable;
 use crate::text::{Fields, KnownWords};
 use crate::view::wears;
 use crate::{App, AppError, Caller};
@@ -60,6 +63,36 @@ pub struct PostSeen {
     pub path: Vec<String>,
     /// The team's name.
     pub team: String,
+    /// Its photos, where it is shown to everybody.
+    pub photos: Vec<PhotoLink>,
+}
+
+/// A photo of a published post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhotoLink {
+    /// Where it can be fetched, for minutes.
+    pub url: String,
+    /// Pixels across.
+    pub width: i64,
+    /// Pixels down.
+    pub height: i64,
+}
+
+/// What somebody shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ShowRequest {
+    /// The text.
+    pub text: String,
+    /// Photos that were uploaded before.
+    pub media: Vec<Uuid>,
+    /// He agrees to publication.
+    pub consent: bool,
+}
+
+impl std::fmt::Debug for ShowRequest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ShowRequest").field("media", &self.media).finish_non_exhaustive()
+    }
 }
 
 /// What somebody is to a post.
@@ -96,8 +129,7 @@ impl App {
         &self,
         caller: &Caller,
         order: Uuid,
-        text: &str,
-        consent: bool,
+        request: &ShowRequest,
         keyed: Option<&Keyed>,
         render: RenderPost,
     ) -> Result<Reply, AppError> {
@@ -118,14 +150,23 @@ impl App {
             return Ok(reply);
         }
         let mut fields = Fields::default();
-        let text = fields.text("text", text, TEXT_LONGEST);
-        if !consent {
+        let text = fields.text("text", &request.text, TEXT_LONGEST);
+        if !request.consent {
             fields.fault("consent", "consent_required");
         }
         fields.check()?;
         let known = self.known_words(caller, &whole)?;
         let mut post = self.new_post(caller, order, &text, &known, (resident, volunteer))?;
-        post.checked = Some(self.checked_by_wechat(caller, &post.text).await?.to_owned());
+        let county = self.settings.county;
+        let openid = people::openid_of(self.store.pool(), county, caller.actor.person).await?;
+        post.checked = Some(self.checked_by_wechat(openid.as_deref(), &post.text).await?.to_owned());
+        let mut photos = self.attachment(caller, &request.media, Purpose::Shown).await?;
+        if let Some(photos) = &mut photos {
+            photos.post = Some(post.id);
+            photos.check = Some(App::first_check(openid.as_deref()));
+            post.media = serde_json::to_string(&photos.ids).ok();
+        }
+        let (id, has_photos) = (post.id, photos.is_some());
         let (status, body) = render(&post);
         let answer = self.answer(keyed, post.id, status, &body);
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
@@ -134,12 +175,21 @@ impl App {
                 if let Some(agreed) = &agreed {
                     consents::append(conn, agreed).await?;
                 }
-                posts::insert(conn, &post).await
+                posts::insert(conn, &post).await?;
+                match &photos {
+                    Some(photos) => media::attach(conn, county, post.order_id, photos).await,
+                    None => Ok(()),
+                }
             })
         })
         .await;
         match written {
-            Ok(()) => Ok(Reply { status, body, replayed: false }),
+            Ok(()) => {
+                if has_photos {
+                    self.start_checking(id);
+                }
+                Ok(Reply { status, body, replayed: false })
+            }
             Err(StoreError::Twin) => self.replay(keyed).await?.ok_or(AppError::Unavailable("twin")),
             Err(error) if error.is_unique_violation() => Err(AppError::Conflict("post_exists")),
             Err(error) => Err(error.into()),
@@ -186,6 +236,7 @@ impl App {
             created_at: now,
             hidden: (!spans.is_empty()).then(|| serde_json::to_string(&spans).unwrap_or_default()),
             checked: None,
+            media: None,
         })
     }
 
@@ -194,11 +245,9 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Invalid`] `text_risky` when it must not be shown.
-    async fn checked_by_wechat(&self, caller: &Caller, text: &str) -> Result<&'static str, AppError> {
-        let person = caller.actor.person;
-        let openid = people::openid_of(self.store.pool(), self.settings.county, person).await?;
+    async fn checked_by_wechat(&self, openid: Option<&str>, text: &str) -> Result<&'static str, AppError> {
         let Some(openid) = openid else { return Ok("review") };
-        match self.wechat.check_text(&openid, CheckScene::Forum, text).await.map(|verdict| verdict.suggest) {
+        match self.wechat.check_text(openid, CheckScene::Forum, text).await.map(|verdict| verdict.suggest) {
             Ok(Suggest::Pass) => Ok("passed"),
             Ok(Suggest::Review) => Ok("review"),
             Ok(Suggest::Risky) => Err(AppError::invalid("text", "text_risky")),
@@ -235,6 +284,11 @@ impl App {
                 Err(AppError::Forbidden) => return Err(AppError::Forbidden),
                 Err(refused) => return self.replay(keyed).await?.ok_or(refused),
             };
+            if command == PostCommand::Approve
+                && let Err(refused) = self.photos_allow(&post).await
+            {
+                return self.replay(keyed).await?.ok_or(refused);
+            }
             let agreed = match &command {
                 PostCommand::Consent => self.consent_to_post(caller).await?,
                 _ => None,
@@ -352,7 +406,19 @@ impl App {
     /// When the database fails.
     pub async fn showcase(&self, before: Option<Uuid>, limit: u64) -> Result<Vec<PostSeen>, AppError> {
         let rows = posts::published(self.store.pool(), self.settings.county, before, limit).await?;
-        rows.into_iter().map(|post| self.post_seen(post)).collect()
+        let ids: Vec<Uuid> = rows.iter().filter(|post| post.media.is_some()).map(|post| post.id).collect();
+        let photos = media::of_posts(self.store.pool(), &ids).await?;
+        let of = |post: Uuid| photos.iter().filter(move |row| row.post_id == Some(post) && is_showable(row));
+        let linked = |row: &MediaRow| PhotoLink {
+            url: self.media_link(row.id, LinkFor::Showcase),
+            width: row.width,
+            height: row.height,
+        };
+        let seen = |post: PostRow| {
+            let photos = of(post.id).map(linked).collect();
+            Ok(PostSeen { photos, ..self.post_seen(post)? })
+        };
+        rows.into_iter().map(seen).collect()
     }
 
     /// Posts that wait for the caller: for his consent, or for his word as a moderator.
@@ -381,6 +447,7 @@ impl App {
             category: named(&post.category).unwrap_or_default(),
             path: directory.path(post.area()?),
             team: directory.team(post.team_id).map(|team| team.name.clone()).unwrap_or_default(),
+            photos: Vec::new(),
             post,
         })
     }

@@ -223,6 +223,16 @@ impl App {
             {
                 tracing::warn!(%error, "hazards were not looked for");
             }
+            if rounds % 60 == 5
+                && let Err(error) = self.sweep_media().await
+            {
+                tracing::warn!(%error, "photos that nobody attached were not swept");
+            }
+            if rounds % 10 == 7
+                && let Err(error) = self.follow_checks().await
+            {
+                tracing::warn!(%error, "checks of photos were not followed up");
+            }
             if rounds % 10 == 3
                 && let Err(error) = self.expire_redemptions().await
             {

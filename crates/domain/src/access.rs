@@ -213,6 +213,14 @@ pub struct View {
     pub coordination: bool,
 }
 
+impl View {
+    /// Photos that were attached to the order. They cannot be masked, so whoever sees the description masked sees them
+    /// only where he works on the order or watches over it: not the volunteers to whom it was merely offered.
+    pub fn photos(self) -> bool {
+        self.description == Words::Whole || self.coordination
+    }
+}
+
 /// Which fields of the order the actor may see; `None`: it is not there for him.
 pub fn view(actor: &Actor, order: &Order) -> Option<View> {
     if order.county() != actor.county {
@@ -637,6 +645,22 @@ mod tests {
             assert_eq!(view(&other, &order), None, "{:?}", order.status());
         }
         assert_eq!((called.departments(), called.teams()), (vec![DEPARTMENT], vec![]));
+    }
+
+    #[test]
+    fn photos_are_for_those_who_read_it_whole_work_on_it_or_watch_over_it() {
+        for (view, photos) in [
+            (MASKED, false),
+            (OWN, true),
+            (ENTERED, true),
+            (AT_WORK, true),
+            (AFTER_WORK, true),
+            (OF_LEADER, true),
+            (OF_DISPATCHER, true),
+            (OF_DEPARTMENT, true),
+        ] {
+            assert_eq!(view.photos(), photos, "{view:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod inbox;
 pub mod joining;
 mod lanes;
 pub mod ledger;
+pub mod media;
 pub mod migrations;
 mod moving;
 pub mod orders;
@@ -67,6 +68,9 @@ pub enum StoreError {
     /// What is to be answered was answered already, and what depends on it must not be written.
     #[error("it was answered already")]
     Answered,
+    /// A photo was attached, swept or erased by somebody else meanwhile. The transaction is rolled back.
+    #[error("a photo is not to be had any more")]
+    MediaTaken,
     /// There is not that much in stock, or it is not offered so any more. The transaction is rolled back.
     #[error("the stock does not hold that much")]
     Stock,

@@ -94,6 +94,7 @@ impl MigratorTrait for Migrator {
             Box::new(Step { name: "m0043_messages", text: include_str!("../schema/0043_messages.sql") }),
             Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
             Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
+            Box::new(Step { name: "m0040_media", text: include_str!("../schema/0040_media.sql") }),
         ]
     }
 }

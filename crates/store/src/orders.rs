@@ -10,6 +10,7 @@ use xingfuma_domain::order::{Event, Order, Record, Status};
 use xingfuma_domain::scoring::{Guards, Stretch, Used, YearMonth, china_date};
 
 use crate::audit::AuditEntry;
+use crate::media::Attachment;
 use crate::scope::{Scope, area_condition};
 use crate::served::{SoFar, Watched, as_reason};
 use crate::sql;
@@ -93,6 +94,8 @@ pub struct Change {
     pub answer: Option<idempotency::Answer>,
     /// Personal data that the command opens to somebody.
     pub disclosure: Option<AuditEntry>,
+    /// Photos that go with it.
+    pub media: Option<Attachment>,
 }
 
 /// What was read with an order for a command that scores.
@@ -125,6 +128,7 @@ impl Change {
             && self.watched.is_none()
             && self.answer.is_none()
             && self.disclosure.is_none()
+            && self.media.is_none()
             && !self.records.iter().any(more)
     }
 }

@@ -104,5 +104,6 @@ pub async fn erase(
     ] {
         sql::run(conn, text, vec![person.into()]).await?;
     }
+    crate::media::erase_of(conn, person, now).await?;
     crate::directory::touch(conn, county).await
 }

@@ -16,7 +16,7 @@ use crate::idempotency::Answer;
 use crate::lanes::{Bound, Lanes};
 use crate::orders::{Change, StoredOrder};
 use crate::sql::Rows;
-use crate::{Store, StoreError, due, idempotency, transact, unreadable, writing};
+use crate::{Store, StoreError, due, idempotency, media, transact, unreadable, writing};
 
 /// Writes new orders in one transaction and answers the places of those whose key was taken.
 ///
@@ -37,6 +37,28 @@ pub(crate) async fn place(conn: &impl ConnectionTrait, change: &Change) -> Resul
     let decision = writing::decisions([change]);
     decision.rows.insert(conn, decision.into, decision.tail).await?;
     Ok(())
+}
+
+/// Writes a new order with its photos, apart from the others: whether the photos can be had is known only then. Answers
+/// whether it was written; its key may be taken.
+///
+/// # Errors
+/// [`StoreError::MediaTaken`], or when the database fails; then nothing is written.
+pub async fn place_with_media(store: &Store, change: Change) -> Result<bool, StoreError> {
+    transact(store, move |conn| {
+        Box::pin(async move {
+            let changes = std::slice::from_ref(&change);
+            if !place_one_by_one(conn, changes).await?.is_empty() {
+                return Ok(false);
+            }
+            if let Some(attachment) = &change.media {
+                let order = &change.after.order;
+                media::attach(conn, order.county(), order.id, attachment).await?;
+            }
+            Ok(true)
+        })
+    })
+    .await
 }
 
 async fn place_one_by_one(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<usize>, StoreError> {

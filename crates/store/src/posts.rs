@@ -58,9 +58,16 @@ pub struct PostRow {
     pub hidden: Option<String>,
     /// What WeChat said of the text: `passed`, or `review`.
     pub checked: Option<String>,
+    /// Its photos, as a JSON list of ids.
+    pub media: Option<String>,
 }
 
 impl PostRow {
+    /// Its photos.
+    pub fn photos(&self) -> Vec<Uuid> {
+        self.media.as_deref().and_then(|ids| serde_json::from_str(ids).ok()).unwrap_or_default()
+    }
+
     /// Where, as a code.
     ///
     /// # Errors
@@ -72,14 +79,14 @@ impl PostRow {
 
 const COLUMNS: &str = "id, county, order_id, area_code, category, author_id, resident_id, volunteer_id, team_id, text, \
                        private, status, version, resident_consent_at, volunteer_consent_at, moderated_by, published_at, \
-                       withdrawn_by, featured_at, reason, created_at, hidden, checked";
+                       withdrawn_by, featured_at, reason, created_at, hidden, checked, media";
 
 /// Stores a new post.
 ///
 /// # Errors
 /// A unique violation when the order has a pending or published one; otherwise when the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), StoreError> {
-    let mut rows = Rows::new(23);
+    let mut rows = Rows::new(24);
     rows.push([
         post.id.into(),
         post.county.clone().into(),
@@ -104,6 +111,7 @@ pub async fn insert(conn: &impl ConnectionTrait, post: &PostRow) -> Result<(), S
         post.created_at.into(),
         post.hidden.clone().into(),
         post.checked.clone().into(),
+        post.media.clone().into(),
     ]);
     rows.insert(conn, &format!("showcase_post ({COLUMNS})"), "").await?;
     Ok(())
@@ -168,6 +176,18 @@ pub async fn published(
     );
     sql::newest_first(&mut text, &mut values, before, limit);
     sql::all(conn, &text, values).await
+}
+
+/// A post that everybody may see at this moment.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_public(conn: &impl ConnectionTrait, county: AreaCode, id: Uuid) -> Result<bool, StoreError> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM showcase_post WHERE id = $1 AND county = $2 AND status = 'published' AND {CONSENTED}"
+    );
+    let found: Option<PostRow> = sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await?;
+    Ok(found.is_some())
 }
 
 /// Posts that wait for a moderator of these areas or for this person's consent, newest first.

@@ -15,7 +15,8 @@ use crate::ledger::{Booking, within};
 use crate::orders::Change;
 use crate::sql::{self, Rows, Together};
 use crate::{
-    Store, StoreError, audit, due, duty, idempotency, ledger, moving, served, transact, unreadable, whistles,
+    Store, StoreError, audit, due, duty, idempotency, ledger, media, moving, served, transact, unreadable,
+    whistles,
 };
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
@@ -26,6 +27,7 @@ use crate::{
 pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
     // One statement is a transaction; the pool's connections are never inside another one.
     if store.is_postgres()
+        && change.media.is_none()
         && let Some(together) = all_in_one(&change)?
     {
         match run_together(store.pool(), &change, together).await {
@@ -105,6 +107,10 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     match conn.get_database_backend() {
         DatabaseBackend::Postgres => run_together(conn, change, together(change)?).await?,
         _ => update_one_by_one(conn, change).await?,
+    }
+    let order = &change.after.order;
+    if let Some(attachment) = &change.media {
+        media::attach(conn, order.county(), order.id, attachment).await?;
     }
     let reason = match &change.watched {
         Some(watched) => served::record(conn, watched, &change.guards).await?,

@@ -10,9 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
+use xingfuma_app::media::MediaSettings;
 use xingfuma_app::message::Template;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::Guards;
+use xingfuma_media::{S3Configuration, Shelf};
 use xingfuma_store::StoreError;
 
 /// Why the program does not start, or stops.
@@ -62,9 +64,81 @@ pub(crate) struct Configuration {
     pub(crate) metrics: MetricsConfiguration,
     /// How often somebody may do what.
     pub(crate) limits: Limits,
+    pub(crate) media: MediaConfiguration,
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors: CorsConfiguration,
+}
+
+/// Where photos are kept, and how they are taken in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MediaConfiguration {
+    /// A folder that all processes share; beside the file of an SQLite database by default.
+    pub(crate) folder: Option<PathBuf>,
+    /// A store that speaks S3, in place of a folder.
+    pub(crate) s3: S3Configuration,
+    /// Largest file, in bytes.
+    pub(crate) bytes_most: usize,
+    /// Most pixels of a file.
+    pub(crate) pixels_most: u64,
+    /// Longest side of what is kept, in pixels.
+    pub(crate) side_longest: u32,
+    /// Files that one process decodes at once.
+    pub(crate) decodes_at_once: usize,
+    /// Files above 64 KiB that one process holds at once.
+    pub(crate) large_at_once: usize,
+}
+
+impl Default for MediaConfiguration {
+    fn default() -> MediaConfiguration {
+        let settings = MediaSettings::default();
+        MediaConfiguration {
+            folder: None,
+            s3: S3Configuration::default(),
+            bytes_most: settings.bytes_most,
+            pixels_most: settings.pixels_most,
+            side_longest: settings.side_longest,
+            decodes_at_once: settings.decodes_at_once,
+            large_at_once: settings.large_at_once,
+        }
+    }
+}
+
+impl MediaConfiguration {
+    pub(crate) fn settings(&self) -> MediaSettings {
+        MediaSettings {
+            bytes_most: self.bytes_most,
+            pixels_most: self.pixels_most,
+            side_longest: self.side_longest,
+            decodes_at_once: self.decodes_at_once,
+            large_at_once: self.large_at_once,
+        }
+    }
+
+    /// The shelf: a store where one is named, else a folder, else the folder beside the SQLite file at `database`, else
+    /// none, and uploads are refused.
+    pub(crate) fn shelf(&self, database: &str) -> Result<Shelf, StartError> {
+        let bad = |error: xingfuma_media::ShelfError| StartError::Other(error.to_string());
+        if !self.s3.bucket.is_empty() || !self.s3.endpoint.is_empty() {
+            return Shelf::s3(&self.s3).map_err(bad);
+        }
+        match self.folder.clone().or_else(|| beside(database)) {
+            Some(folder) => Shelf::folder(&folder).map_err(bad),
+            None => {
+                tracing::warn!(
+                    "XINGFUMA_MEDIA__FOLDER is not set, nor XINGFUMA_MEDIA__S3__…: photos are refused"
+                );
+                Ok(Shelf::default())
+            }
+        }
+    }
+}
+
+/// The folder `media` beside the file of an SQLite database.
+fn beside(database: &str) -> Option<PathBuf> {
+    let file = database.strip_prefix("sqlite:")?.trim_start_matches("//").split('?').next()?;
+    (!file.is_empty() && !file.contains(":memory:")).then(|| Path::new(file).with_file_name("media"))
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -101,6 +175,10 @@ pub(crate) struct WeChatConfiguration {
     pub(crate) base_url: Option<String>,
     /// Templates of messages, by the names that the texts give them; without any nobody is told by WeChat.
     pub(crate) templates: BTreeMap<String, Template>,
+    /// The token of the message push, as it is entered in WeChat's console; without it none is taken.
+    pub(crate) push_token: String,
+    /// The EncodingAESKey of the message push.
+    pub(crate) encoding_aes_key: String,
 }
 
 /// How text messages are sent; without either they are not.
@@ -191,6 +269,7 @@ impl Default for Configuration {
             score: ScoreConfiguration::default(),
             metrics: MetricsConfiguration::default(),
             limits: Limits::default(),
+            media: MediaConfiguration::default(),
             trusted_proxies: Vec::new(),
             cors: CorsConfiguration::default(),
         }
@@ -210,6 +289,8 @@ impl Default for WeChatConfiguration {
             secret: "sandbox".to_owned(),
             base_url: None,
             templates: BTreeMap::new(),
+            push_token: String::new(),
+            encoding_aes_key: String::new(),
         }
     }
 }

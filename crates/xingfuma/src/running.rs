@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use xingfuma_api::{State, Tokens};
@@ -14,7 +16,8 @@ use xingfuma_queue::fanout::{Fanout, MemoryFanout, RedisFanout};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
 use xingfuma_store::{Store, StoreOptions, migrations};
-use xingfuma_wechat::sandbox::Sandbox;
+use xingfuma_wechat::push::{PushError, PushGate};
+use xingfuma_wechat::sandbox::{PushTarget, Sandbox};
 use xingfuma_wechat::{Client, ClientConfig};
 
 use crate::configuration::{Configuration, StartError};
@@ -58,6 +61,7 @@ pub(crate) async fn migrate(configuration: &Configuration) -> Result<(), StartEr
 pub(crate) struct Running {
     pub(crate) app: App,
     sandbox: Option<Sandbox>,
+    push_gate: Option<Arc<PushGate>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -82,13 +86,16 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let guards = configuration.score.guards;
     let outside = crate::messages::outside(configuration)?;
     let hazards = crate::messages::hazards(configuration)?;
-    let settings = Settings { county, public_url, roots, limits, rules, guards, hazards };
+    let media = configuration.media.settings();
+    let shelf = configuration.media.shelf(&configuration.database.url)?;
+    let push_gate = push_gate(configuration, sandbox.as_ref(), &ids)?;
+    let settings = Settings { county, public_url, roots, limits, rules, guards, hazards, media };
     let foundation =
-        Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside };
+        Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside, shelf };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
     let (stop, _) = watch::channel(false);
-    Ok(Running { app, sandbox, stop, tasks: Vec::new() })
+    Ok(Running { app, sandbox, push_gate, stop, tasks: Vec::new() })
 }
 
 /// Under what a county's keys lie in Redis.
@@ -122,6 +129,37 @@ fn wechat(configuration: &Configuration, sandbox: Option<&Sandbox>) -> Result<Cl
         client.base_url.clone_from(base_url);
     }
     Client::in_memory(client).map_err(|error| StartError::Other(format!("WeChat client: {error}")))
+}
+
+/// The gate for what WeChat pushes. The sandbox gets keys of its own, and pushes to this very process.
+fn push_gate(
+    configuration: &Configuration,
+    sandbox: Option<&Sandbox>,
+    ids: &Ids,
+) -> Result<Option<Arc<PushGate>>, StartError> {
+    let bad =
+        |error: PushError| StartError::Other(format!("wechat.push_token, wechat.encoding_aes_key: {error}"));
+    if let Some(sandbox) = sandbox {
+        let target = PushTarget {
+            url: format!("http://{}/api/v1/wechat/push", configuration.listen),
+            token: hex(&ids.bytes::<16>()),
+            // 43 characters of base64 are 32 bytes and a few bits that must be zero.
+            encoding_aes_key: STANDARD_NO_PAD.encode(ids.bytes::<32>()),
+        };
+        let gate = PushGate::new(&target.token, &target.encoding_aes_key, "sandbox").map_err(bad)?;
+        sandbox.push_to(&target).map_err(bad)?;
+        return Ok(Some(Arc::new(gate)));
+    }
+    let wechat = &configuration.wechat;
+    if wechat.push_token.is_empty() && wechat.encoding_aes_key.is_empty() {
+        return Ok(None);
+    }
+    let gate = PushGate::new(&wechat.push_token, &wechat.encoding_aes_key, &wechat.appid).map_err(bad)?;
+    Ok(Some(Arc::new(gate)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Running {
@@ -161,6 +199,7 @@ impl Running {
             app: self.app.clone(),
             trusted_proxies: configuration.trusted_proxies.clone().into(),
             origins: configuration.origins()?.into(),
+            push_gate: self.push_gate.clone(),
         })
     }
 

@@ -181,7 +181,7 @@ async fn a_follower_is_done_with_its_parent(county: SmallCounty) {
     assert_eq!(told_people(&county, "followed_accepted").await, 1);
     let about = county.rows("SELECT order_id FROM inbox WHERE topic = 'followed_accepted'").await;
     assert_eq!(about[0].try_get::<Uuid>("", "order_id").expect("an id"), follower, "under his own number");
-    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30 };
+    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30, media: Vec::new() };
     county.command(volunteer, leading, done).await.expect("his to complete");
     let (one, other) = (county.order(leading).await, county.order(follower).await);
     assert_eq!((other.status(), other.completion()), (Status::Completed, one.completion()));
@@ -242,7 +242,7 @@ async fn two_who_merge_into_each_other_do_not_both(county: SmallCounty) {
 async fn a_poor_rating_is_asked_after_by_the_township(county: SmallCounty) {
     let order = promised(&county, "poor", Urgency::Normal).await;
     let people = &county.people;
-    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30 };
+    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30, media: Vec::new() };
     county.command(&people.volunteers[0], order, done).await.expect("his to complete");
     let rate = Request::Rate { stars: 4, solved: false, tags: Vec::new(), comment: None };
     county.command(&people.resident, order, rate).await.expect("his to rate");

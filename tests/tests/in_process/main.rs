@@ -8,6 +8,7 @@ mod hazards;
 mod helping;
 mod load;
 mod messages;
+mod photos;
 mod post_checks;
 mod sequences;
 mod small_county;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use xingfuma_app::{AppError, Caller};
+use xingfuma_app::{AppError, Caller, show::ShowRequest};
 use xingfuma_store::posts::PostRow;
 use xingfuma_wechat::Suggest;
 
@@ -17,7 +17,8 @@ on_both_databases!(a_moderator_sees_what_was_hidden_and_what_wechat_said);
 
 async fn show(county: &SmallCounty, who: &Caller, order: Uuid, text: &str) -> Result<PostRow, AppError> {
     let render = Arc::new(|post: &PostRow| (201, post.id.as_bytes().to_vec()));
-    let reply = county.app.show(who, order, text, true, None, render).await?;
+    let shown = ShowRequest { text: text.to_owned(), media: Vec::new(), consent: true };
+    let reply = county.app.show(who, order, &shown, None, render).await?;
     let id = Uuid::from_slice(&reply.body).expect("an id");
     let pending = county.app.pending_posts(&county.people.village, None, 100).await.expect("the village's");
     Ok(pending.into_iter().find(|seen| seen.post.id == id).expect("it waits").post)

@@ -17,7 +17,7 @@ use xingfuma_app::{
     clock::Ids,
     command::{Ask, Keyed, Reply, Request},
     place::{ContactGiven, PlaceRequest},
-    show::{PostCommand, RenderPost},
+    show::{PostCommand, RenderPost, ShowRequest},
 };
 use xingfuma_domain::{
     access,
@@ -286,6 +286,7 @@ impl<'a> Sequence<'a> {
             Verb::Complete => Request::Complete {
                 summary: reason(),
                 minutes: number(&[1, 45, 1440], &[-1, 0, 1441, i64::MAX]),
+                media: Vec::new(),
             },
             Verb::Wait => Request::Wait { question: reason() },
             Verb::Answer => Request::Answer { answer: reason() },
@@ -388,7 +389,8 @@ impl<'a> Sequence<'a> {
             }
             let order = *self.chance.of(if too_soon { &self.orders } else { &done });
             let author = self.somebody_for_a_post_of(order).await;
-            let result = self.county.app.show(author, order, "做得真好", true, None, render).await;
+            let shown = ShowRequest { text: "做得真好".to_owned(), media: Vec::new(), consent: true };
+            let result = self.county.app.show(author, order, &shown, None, render).await;
             self.check_refusal("show", &result);
             tally.note("show", &result);
             let post = result.ok().map(|reply| Uuid::from_slice(&reply.body).expect("an id"));

@@ -21,6 +21,7 @@ use xingfuma_app::{
     hazard::sample_thresholds,
     keys::{KeyTexts, Keys},
     limits::Limits,
+    media::MediaSettings,
     message::{Outside, texts::Texts},
     place::PlaceRequest,
     view::OrderSeen,
@@ -31,6 +32,7 @@ use xingfuma_domain::{
     order::{Order, Record},
     scoring::{Guards, RuleBook},
 };
+use xingfuma_media::Shelf;
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
     ConnectionTrait, Store, StoreError, StoreOptions, migrations,
@@ -256,7 +258,7 @@ pub(crate) async fn serve_one(county: &SmallCounty) -> Uuid {
     let order = county.place(&county.app.new_id().to_string()).await;
     county.work_until_dispatched(order).await;
     county.command(volunteer, order, Request::Accept).await.expect("it is offered to him");
-    let done = Request::Complete { summary: "已送到".to_owned(), minutes: 20 };
+    let done = Request::Complete { summary: "已送到".to_owned(), minutes: 20, media: Vec::new() };
     county.command(volunteer, order, done).await.expect("he has accepted it");
     order
 }
@@ -367,6 +369,7 @@ async fn start(
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,
             limits,
+            media: MediaSettings::default(),
         },
         store,
         queue: Arc::new(MemoryQueue::new()),
@@ -377,6 +380,7 @@ async fn start(
         keys: load(keys),
         wechat: Client::in_memory(wechat).expect("a good address"),
         outside,
+        shelf: Shelf::in_memory(),
     };
     App::start(foundation).await.expect("the county is filled in")
 }

@@ -185,7 +185,7 @@ async fn a_question_and_a_promise_run_out_once(county: SmallCounty) {
     assert!(matches!(late.event, Event::Escalated { level: Level::Village, .. }), "{late:?}");
     rests(&county, order).await;
 
-    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30 };
+    let done = Request::Complete { summary: "买好送到".to_owned(), minutes: 30, media: Vec::new() };
     county.command(volunteer, order, done).await.expect("late is not too late");
     let completed = county.order(order).await;
     assert!(!completed.completion().expect("completed").on_time);

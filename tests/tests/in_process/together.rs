@@ -105,7 +105,7 @@ async fn completions_at_the_same_moment_are_all_booked_under_the_cap(county: Sma
         }
         county.command(&volunteer, hint.order_id, Request::Accept).await.expect("his to take");
     }
-    let done = || Request::Complete { summary: "已送到".to_owned(), minutes: 20 };
+    let done = || Request::Complete { summary: "已送到".to_owned(), minutes: 20, media: Vec::new() };
     let ask = |order: Uuid| Ask {
         caller: volunteer.clone(),
         order,
