@@ -18,10 +18,12 @@ mod audit;
 pub mod auth;
 mod beside;
 mod board;
+mod certificates;
 mod claims;
 mod consents;
 mod cors;
 mod duty;
+mod exports;
 mod extract;
 mod leaderboards;
 mod me;
@@ -39,6 +41,7 @@ mod scan;
 mod score;
 mod shop;
 mod showcase;
+mod stars;
 mod stream;
 mod token;
 mod totp;
@@ -172,6 +175,23 @@ operations!(
     claims::appeals,
     claims::decide_appeal,
     leaderboards::read_board,
+    leaderboards::own_rank,
+    stars::where_i_stand,
+    stars::rounds,
+    stars::propose,
+    stars::lines,
+    stars::confer,
+    stars::make_objection,
+    stars::objections,
+    stars::decide_objection,
+    certificates::ask,
+    certificates::list,
+    certificates::one,
+    certificates::sign,
+    certificates::refuse,
+    certificates::revoke,
+    certificates::print,
+    exports::volunteer_record,
     periods::list_periods,
     periods::close_claims,
     periods::seal,

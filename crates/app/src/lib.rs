@@ -14,7 +14,7 @@ use xingfuma_domain::access::Actor;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::order::Context;
-use xingfuma_domain::scoring::RuleBook;
+use xingfuma_domain::scoring::{RuleBook, StarBook};
 use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, Hint, Pusher};
@@ -23,6 +23,7 @@ use xingfuma_store::Store;
 pub mod audit;
 pub mod beside;
 pub mod board;
+pub mod certificate;
 pub mod claim;
 pub mod clock;
 pub mod command;
@@ -47,12 +48,15 @@ pub mod place;
 pub mod plates;
 pub mod privacy;
 pub mod rate;
+pub mod record;
 pub mod rotation;
 pub mod serve;
+pub mod service;
 mod session_reader;
 pub mod shop;
 pub mod show;
 pub mod similar;
+pub mod star;
 pub mod stream;
 pub mod sweep;
 pub mod text;
@@ -84,6 +88,10 @@ pub struct Settings {
     pub limits: Limits,
     /// The rules of scoring.
     pub rules: RuleBook,
+    /// The scale of stars.
+    pub stars: StarBook,
+    /// Whether there is a board of persons: of those who agreed to be named.
+    pub board_of_persons: bool,
 }
 
 /// Everything a use case works with. Cheap to clone.

@@ -51,6 +51,8 @@ pub struct Limits {
     pub phones_per_account: Quota,
     /// Copies of all his data that one account asks for.
     pub exports_per_account: Quota,
+    /// Parts of the volunteer record that one account takes out.
+    pub record_exports_per_account: Quota,
     /// Reports about signs from one address of the network.
     pub sign_reports_per_address: Quota,
     /// Reports about one sign.
@@ -73,6 +75,7 @@ impl Default for Limits {
             reveals_per_account: quota(30, 60),
             phones_per_account: quota(5, 24 * 60),
             exports_per_account: quota(5, 24 * 60),
+            record_exports_per_account: quota(30, 60),
             sign_reports_per_address: quota(10, 60),
             sign_reports_per_sign: quota(20, 60),
             totp_per_account: quota(10, 10),
@@ -164,6 +167,12 @@ impl App {
     pub(crate) async fn count_export(&self, caller: &Caller) -> Result<(), AppError> {
         let quota = self.settings.limits.exports_per_account;
         self.admit(vec![self.counted("export", quota, caller.actor.person.as_bytes())]).await.map(drop)
+    }
+
+    /// Counts a part of the volunteer record that an account takes out.
+    pub(crate) async fn count_record_export(&self, caller: &Caller) -> Result<(), AppError> {
+        let quota = self.settings.limits.record_exports_per_account;
+        self.admit(vec![self.counted("record-export", quota, caller.actor.person.as_bytes())]).await.map(drop)
     }
 
     /// Counts a report about a sign.

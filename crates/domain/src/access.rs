@@ -283,6 +283,16 @@ pub enum Action {
     KeepShop,
     /// See a shop's books.
     ReadShopBooks,
+    /// Propose who is to get stars.
+    ProposeStars,
+    /// Confer stars that somebody else proposed.
+    ConferStars,
+    /// Ask for a certificate on somebody's behalf; sign, refuse and revoke one that somebody else asked for.
+    IssueCertificate,
+    /// See certificates of others.
+    ReadCertificates,
+    /// Take the volunteer record out as files.
+    ExportRecord,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -303,6 +313,9 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         }
         Action::KeepShop => &[Role::Shopkeeper],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ProposeStars | Action::IssueCertificate => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ConferStars | Action::ExportRecord => &[Role::CountyAdmin],
+        Action::ReadCertificates => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -702,6 +715,9 @@ mod tests {
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
+                Action::ProposeStars,
+                Action::IssueCertificate,
+                Action::ReadCertificates,
             ],
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
@@ -726,6 +742,11 @@ mod tests {
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
+                Action::ProposeStars,
+                Action::ConferStars,
+                Action::IssueCertificate,
+                Action::ReadCertificates,
+                Action::ExportRecord,
             ],
         ),
         (
@@ -738,11 +759,12 @@ mod tests {
                 Action::ReadShopBooks,
                 Action::ReadAudit,
                 Action::ReadSignReports,
+                Action::ReadCertificates,
             ],
         ),
     ];
 
-    const ACTIONS: [Action; 20] = [
+    const ACTIONS: [Action; 25] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -763,6 +785,11 @@ mod tests {
         Action::OpenShop,
         Action::KeepShop,
         Action::ReadShopBooks,
+        Action::ProposeStars,
+        Action::ConferStars,
+        Action::IssueCertificate,
+        Action::ReadCertificates,
+        Action::ExportRecord,
     ];
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod badges;
+pub mod certificates;
 pub mod claims;
 pub mod connection;
 pub mod consents;
@@ -28,13 +29,16 @@ pub mod people;
 pub mod periods;
 pub mod placing;
 pub mod posts;
+pub mod record;
 pub mod scope;
 pub mod seed;
+pub mod services;
 pub mod sessions;
 pub mod shop;
 pub mod signs;
 pub mod similar;
 mod sql;
+pub mod stars;
 pub mod totp;
 pub mod whistles;
 pub mod writing;

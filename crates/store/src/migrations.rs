@@ -54,6 +54,11 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step { name: "m0055_stars", text: include_str!("../schema/0055_stars.sql") }),
+            Box::new(Step {
+                name: "m0056_certificates",
+                text: include_str!("../schema/0056_certificates.sql"),
+            }),
         ]
     }
 }

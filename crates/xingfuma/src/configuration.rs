@@ -115,6 +115,8 @@ pub(crate) struct AuditConfiguration {
 pub(crate) struct ScoreConfiguration {
     /// The directory of the county's own rules; without it the sample's hold.
     pub(crate) rules: Option<PathBuf>,
+    /// Whether there is a board of persons: of those who agreed to be named, and of nobody else.
+    pub(crate) board_of_persons: bool,
 }
 
 impl Default for Configuration {

@@ -3,6 +3,7 @@
 mod audit;
 mod configuration;
 mod demo;
+mod record;
 mod rotate;
 mod rules;
 mod running;
@@ -77,7 +78,7 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
-    /// Check and try the rules of scoring; close and seal its months.
+    /// Check and try the rules of scoring; close and seal its months; write the volunteer record.
     Score {
         #[command(subcommand)]
         command: score::ScoreCommand,

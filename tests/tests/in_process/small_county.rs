@@ -326,6 +326,8 @@ async fn start(
     let foundation = Foundation {
         settings: Settings {
             rules: RuleBook::sample(),
+            stars: StarBook::sample(),
+            board_of_persons: false,
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,

@@ -30,6 +30,7 @@ mod rules;
 mod scheme;
 mod sheet;
 mod spending;
+mod star;
 
 pub use award::{
     Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, RatedFacts, on_claim_decided, on_completed,
@@ -41,7 +42,7 @@ pub use claim::{
 };
 pub use correction::{HeldEnd, held_end, hold, release, reversal, spend, void};
 pub use ledger::Ledger;
-pub use month::{ParseMonthError, YearMonth, china_date, month_of};
+pub use month::{ParseMonthError, YearMonth, china_date, china_day_begins, month_of};
 pub use period::{
     LineStatus, ListHasher, ListedLine, NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, PeriodRefusal,
     PeriodStatus, PersonSum, Uncounted, add_up, check_close, check_seal, notice_ends_at,
@@ -60,3 +61,7 @@ pub use scheme::{
 };
 pub use sheet::{Fault, RuleFault, Sheet};
 pub use spending::{Reservation, SHOP_RULE, reserve};
+pub use star::{
+    STARS_MOST, StarBook, StarFault, StarLine, StarLineStatus, StarProblem, StarScale, StarStep,
+    after_star_decision, rise, star_list_hash,
+};

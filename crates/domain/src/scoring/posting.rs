@@ -400,7 +400,7 @@ pub(super) fn earned(facts: &Facts, rule: &Rule) -> i64 {
 /// What a monthly cap leaves of `points`: all, a part or nothing. Deductions are never cut.
 pub(super) fn within_cap(points: i64, monthly_cap: Option<i64>, used_in_month: i64) -> i64 {
     match monthly_cap {
-        Some(cap) if points > 0 => points.min(cap.saturating_sub(used_in_month)).max(0),
+        Some(cap) if points.is_positive() => points.min(cap.saturating_sub(used_in_month)).max(0),
         _ => points,
     }
 }
@@ -711,6 +711,74 @@ mod tests {
             Err(ScoringFault::CauseMismatch)
         );
         assert_eq!(with(None, Some(original)), Err(ScoringFault::CauseMismatch));
+    }
+
+    #[test]
+    fn an_account_prints_as_it_is_known() {
+        let owner = Uuid::from_u128(7);
+        let table = [
+            (AccountRef::issuance(Purse::Assessment), "issuance/assessment".to_owned()),
+            (AccountRef::void(Purse::Spendable), "void/spendable".to_owned()),
+            (AccountRef::person(Purse::Assessment, owner), format!("person/assessment/{owner}")),
+            (AccountRef::shop(owner), format!("shop/spendable/{owner}")),
+        ];
+        for (account, printed) in table {
+            assert_eq!(account.to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn only_five_stars_for_what_is_solved_earn_something() {
+        let book = super::super::RuleBook::sample();
+        let rule = book.version(super::super::FIVE_STARS, 1).expect("in the sample");
+        for stars in 0..=6 {
+            for solved in [false, true] {
+                let points = if stars == 5 && solved { 1 } else { 0 };
+                assert_eq!(earned(&Facts::Rated { stars, solved }, rule), points, "{stars} {solved}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cap_cuts_what_is_given_and_nothing_that_is_taken() {
+        let table = [
+            (3, None, 100, 3),
+            (3, Some(30), 0, 3),
+            (3, Some(30), 27, 3),
+            (3, Some(30), 28, 2),
+            (3, Some(30), 30, 0),
+            (3, Some(30), 31, 0),
+            (3, Some(30), i64::MIN, 3),
+            (0, Some(30), 30, 0),
+            (-2, Some(30), 30, -2),
+            (-2, Some(30), 0, -2),
+            (-2, None, 0, -2),
+        ];
+        for (points, cap, used, left) in table {
+            assert_eq!(within_cap(points, cap, used), left, "{points} {cap:?} {used}");
+        }
+    }
+
+    #[test]
+    fn a_passbook_shows_what_moves_on_ones_own_account() {
+        use Purse::{Assessment, Spendable};
+        let owner = Uuid::from_u128(7);
+        let points = |legs: Vec<Leg>| Posting::new(draft(legs)).expect("balanced").points();
+        let person = |purse, points| leg(AccountRef::person(purse, owner), points);
+        let hold = |purse, points| leg(AccountRef::hold(purse, owner), points);
+        let out = |purse, points| leg(AccountRef::issuance(purse), points);
+        // Purses that differ, in either order: assessment points are those that show.
+        let both = vec![person(Assessment, 5), out(Assessment, -5), person(Spendable, 3), out(Spendable, -3)];
+        let mut turned = both.clone();
+        turned.reverse();
+        assert_eq!([points(both), points(turned)], [5, 5]);
+        assert_eq!(points(vec![person(Spendable, 3), out(Spendable, -3)]), 3);
+        assert_eq!(points(vec![hold(Assessment, 4), out(Assessment, -4)]), 4);
+        assert_eq!(points(vec![hold(Assessment, 4), person(Assessment, -4)]), -4);
+        let team = leg(AccountRef::team(Assessment, owner), 6);
+        assert_eq!(points(vec![out(Assessment, -6), team]), 6);
+        let void = leg(AccountRef::void(Assessment), 2);
+        assert_eq!(points(vec![void, out(Assessment, -2)]), 0);
     }
 
     #[test]
