@@ -27,7 +27,7 @@ use xingfuma_domain::{
     access::Role,
     area::Level,
     order::{Order, Record},
-    scoring::RuleBook,
+    scoring::{RuleBook, StarBook},
 };
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
 use xingfuma_store::{
