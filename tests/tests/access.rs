@@ -27,6 +27,8 @@ const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
 const HAZARD: &str = "01900000-0000-7000-8000-000000000002";
 /// The month of the notice.
 const NOTICE: &str = "2025-11";
+/// The round of stars.
+const ROUND: &str = "01900000-0000-7000-8000-000000000055";
 /// An id that nothing has.
 const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -159,6 +161,14 @@ enum Target {
     Patrol,
     /// The requester's photo of an order that the worker has accepted.
     Photo,
+    /// A round of stars that runs for ever.
+    Round,
+    /// The requester's objection to a line of it.
+    StarObjection,
+    /// What the worker asked to have certified.
+    Certificate,
+    /// What was certified.
+    Signed,
 }
 
 /// How far a department has come with a call.
@@ -183,8 +193,9 @@ const fn on(target: Target, body: fn(&World) -> Value) -> Trial {
 fn trial(operation: &str) -> Option<Trial> {
     use Stage::{Accepted, Agreed, Completed, Dispatched, Published, Rated, Shown, Waiting};
     use Target::{
-        Activity, Appeal, Claim, Deduction, Entry, Goods, Hazard, Hold, Leave, None as Nowhere, Objection,
-        Order, Patrol, Photo, Post, Redemption, Shop, SignReport, Staff, Team, Volunteer, Ward, Whistle,
+        Activity, Appeal, Certificate, Claim, Deduction, Entry, Goods, Hazard, Hold, Leave, None as Nowhere,
+        Objection, Order, Patrol, Photo, Post, Redemption, Round, Shop, SignReport, Signed, Staff,
+        StarObjection, Team, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -321,6 +332,33 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/score/claims" => on(Nowhere, |world| world.claim("701", None)),
         "GET /api/v1/score/claims/{id}" => on(Claim, nothing),
         "POST /api/v1/score/claims/{id}/decide" => on(Claim, |_| json!({ "grant": true, "reason": "属实" })),
+        "GET /api/v1/me/rank"
+        | "GET /api/v1/stars"
+        | "GET /api/v1/stars/rounds"
+        | "GET /api/v1/stars/objections"
+        | "GET /api/v1/certificates" => on(Nowhere, nothing),
+        // Of a day that is not over: 422 is for those who may.
+        "POST /api/v1/stars/rounds" => {
+            on(Nowhere, |_| json!({ "areaCode": "140724104", "asOf": "2999-01-01" }))
+        }
+        "GET /api/v1/stars/rounds/{id}/lines" => on(Round, nothing),
+        // Its notice runs: 409 is for those who may.
+        "POST /api/v1/stars/rounds/{id}/confer" => on(Round, nothing),
+        "POST /api/v1/stars/rounds/{id}/objections" => {
+            on(Round, |_| json!({ "line": 1, "reason": "与事实不符" }))
+        }
+        "POST /api/v1/stars/objections/{id}/decide" => {
+            on(StarObjection, |_| json!({ "uphold": false, "reason": "经核查属实" }))
+        }
+        // For the worker: who is not his station finds nobody.
+        "POST /api/v1/certificates" => on(Nowhere, |world| world.certificate_body()),
+        "GET /api/v1/certificates/{id}" | "POST /api/v1/certificates/{id}/sign" => on(Certificate, nothing),
+        "POST /api/v1/certificates/{id}/refuse" => on(Certificate, reason),
+        "POST /api/v1/certificates/{id}/revoke" => on(Signed, reason),
+        "GET /api/v1/certificates/{id}/print" => on(Signed, nothing),
+        "POST /api/v1/exports/volunteer-record" => {
+            on(Nowhere, |_| json!({ "part": "hours", "from": "2026-01-01", "to": "2026-12-31" }))
+        }
         "GET /api/v1/leaderboards"
         | "GET /api/v1/score/periods"
         | "GET /api/v1/score/notices"
@@ -442,7 +480,10 @@ impl World {
         let _ = sql(&running_notice());
         let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
         let _ = sql(&answered_hazard(accounts.grid(), is_postgres));
-        World {
+        for statement in round_of_stars(accounts.grid(), is_postgres) {
+            let _ = sql(&statement);
+        }
+        let mut world = World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
             team: text(&me["roles"][0], "teamId"),
@@ -454,7 +495,11 @@ impl World {
             shop: OnceCell::new(),
             photo: OnceCell::new(),
             objected: Cell::new(1),
-        }
+        };
+        // The worker has served today: that can be certified.
+        let made = world.at(Stage::Completed);
+        world.ready.insert(Stage::Completed, made);
+        world
     }
 
     /// An objection to a line that nobody has objected to.
@@ -696,6 +741,30 @@ impl World {
         text(&self.post(Who::Worker, "/score/appeals", &appeal), "id")
     }
 
+    /// A span in which the worker has served.
+    fn certificate_body(&self) -> Value {
+        let today = (self.now() + chrono::TimeDelta::hours(8)).format("%Y-%m-%d").to_string();
+        json!({ "personId": id_of(&self.people[&Who::Worker]), "from": today, "to": today })
+    }
+
+    fn certificate(&self) -> String {
+        text(&self.post(Who::Worker, "/certificates", &self.certificate_body()), "id")
+    }
+
+    fn signed(&self) -> String {
+        let id = self.certificate();
+        self.post(Who::Village, &format!("/certificates/{id}/sign"), &json!({}));
+        id
+    }
+
+    /// An objection to a line of the round that nobody has objected to.
+    fn star_objection(&self) -> String {
+        self.objected.set(self.objected.get() + 1);
+        let objection = json!({ "line": self.objected.get(), "reason": "与事实不符" });
+        let path = format!("/stars/rounds/{ROUND}/objections");
+        text(&self.post(Who::Requester, &path, &objection), "id")
+    }
+
     /// Tries an operation as everybody; answers the statuses in the order of [`EVERYBODY`].
     fn try_all(&mut self, operation: &str) -> Vec<u16> {
         let trial = trial(operation).unwrap_or_else(|| {
@@ -735,6 +804,10 @@ impl World {
             Target::Activity => (None, self.activity()),
             Target::Patrol => (None, self.patrol()),
             Target::Photo => (None, self.photo()),
+            Target::Round => (None, ROUND.to_owned()),
+            Target::StarObjection => (None, self.star_objection()),
+            Target::Certificate => (None, self.certificate()),
+            Target::Signed => (None, self.signed()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),
@@ -877,6 +950,31 @@ fn lines_of_notice(grid: &str, is_postgres: bool) -> String {
          status) VALUES {}",
         lines.collect::<Vec<_>>().join(", ")
     )
+}
+
+/// SQL that shows a round of stars with a hundred lines of people whom nobody knows, for ever.
+fn round_of_stars(grid: &str, is_postgres: bool) -> [String; 2] {
+    let bytes =
+        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let (round, nobody) = (bytes(ROUND), bytes(NOTHING));
+    let hash = if is_postgres { "''::bytea" } else { "X''" };
+    let lines = (1..=100).map(|number| {
+        let person = bytes(&format!("00000000-0000-0000-0000-{number:012x}"));
+        format!("({round}, {number}, '140724', {person}, '{grid}', 6000, 0, 0, 1, 'standing')")
+    });
+    [
+        format!(
+            "INSERT INTO star_round (id, county, area_code, as_of, rule_version, status, working_days, proposed_by, \
+             published_at, notice_ends_at, line_count, list_hash) VALUES ({round}, '140724', '{}', '2025-11-30', 1, \
+             'notice', 5, {nobody}, '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, {hash})",
+            &grid[..9]
+        ),
+        format!(
+            "INSERT INTO star_line (round_id, number, county, person_id, area_code, minutes, points, stars_before, \
+             stars, status) VALUES {}",
+            lines.collect::<Vec<_>>().join(", ")
+        ),
+    ]
 }
 
 fn id_of(client: &Client) -> String {

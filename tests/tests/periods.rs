@@ -239,7 +239,9 @@ fn boards(people: &People, month: &LastMonth, points: i64, counted: i64) {
     assert_eq!(["grid", "village", "township"].map(digits), [15, 12, 9]);
     let last = people.first.get("/leaderboards?by=team").expect(200);
     assert_eq!(last["month"], month.name.as_str());
-    assert_eq!(people.first.get("/leaderboards?by=person").problem(400), "malformed_request");
+    assert_eq!(people.first.get("/leaderboards?by=persons").problem(400), "malformed_request");
+    // Off unless the county wants it.
+    assert_eq!(people.first.get("/leaderboards?by=person").problem(404), "not_found");
     assert_eq!(people.first.get("/leaderboards?by=team&month=2020-01").problem(404), "not_found");
     assert_eq!(people.anonymous.get("/leaderboards?by=team").problem(401), "unauthenticated");
 }

@@ -20,11 +20,13 @@ mod audit;
 pub mod auth;
 mod beside;
 mod board;
+mod certificates;
 mod claims;
 mod consents;
 mod cors;
 mod dead_letters;
 mod duty;
+mod exports;
 mod extract;
 mod hazards;
 mod holds;
@@ -47,6 +49,7 @@ mod scan;
 mod score;
 mod shop;
 mod showcase;
+mod stars;
 mod stream;
 mod token;
 mod totp;
@@ -215,6 +218,23 @@ operations!(
     patrols::visit,
     patrols::hazard,
     patrols::end,
+    leaderboards::own_rank,
+    stars::where_i_stand,
+    stars::rounds,
+    stars::propose,
+    stars::lines,
+    stars::confer,
+    stars::make_objection,
+    stars::objections,
+    stars::decide_objection,
+    certificates::ask,
+    certificates::list,
+    certificates::one,
+    certificates::sign,
+    certificates::refuse,
+    certificates::revoke,
+    certificates::print,
+    exports::volunteer_record,
     periods::list_periods,
     periods::close_claims,
     periods::seal,

@@ -69,6 +69,12 @@ struct MessageJson {
     /// The hazard that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     hazard_id: Option<Uuid>,
+    /// The round of stars that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_id: Option<Uuid>,
+    /// The certificate that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_id: Option<Uuid>,
     #[schema(example = "accepted")]
     topic: String,
     /// Facts for the text.
@@ -81,10 +87,10 @@ struct MessageJson {
 
 impl From<Message> for MessageJson {
     fn from(message: Message) -> MessageJson {
-        let [claim, appeal, redemption, objection, hazard] =
-            ["claim_", "appeal_", "redemption_", "objection_", "hazard_"]
-                .map(|word| message.topic.starts_with(word));
-        let order = !(claim || appeal || redemption || objection || hazard);
+        let kinds = ["claim_", "appeal_", "redemption_", "objection_", "hazard_", "stars_", "certificate_"];
+        let [claim, appeal, redemption, objection, hazard, stars, certificate] =
+            kinds.map(|word| message.topic.starts_with(word));
+        let order = ![claim, appeal, redemption, objection, hazard, stars, certificate].contains(&true);
         MessageJson {
             id: message.id,
             order_id: order.then_some(message.order_id),
@@ -93,6 +99,8 @@ impl From<Message> for MessageJson {
             appeal_id: appeal.then_some(message.order_id),
             redemption_id: redemption.then_some(message.order_id),
             objection_id: objection.then_some(message.order_id),
+            round_id: stars.then_some(message.order_id),
+            certificate_id: certificate.then_some(message.order_id),
             topic: message.topic,
             data: serde_json::from_str(&message.data).unwrap_or_default(),
             created_at: message.created_at,
@@ -192,6 +200,8 @@ struct PassbookJson {
     held: i64,
     /// Points put aside for goods that wait in a shop.
     reserved: i64,
+    /// Stars that were conferred; 0 for none.
+    stars: i32,
     entries: Vec<LineJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -239,6 +249,7 @@ async fn passbook(
         spendable: balances.spendable,
         held: balances.held,
         reserved: balances.reserved,
+        stars: book.stars,
         entries,
         next_cursor,
     }))

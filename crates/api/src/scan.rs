@@ -97,6 +97,9 @@ struct BadgeJson {
     team: String,
     #[schema(example = "active")]
     status: String,
+    /// His stars, where he agreed that they stand here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stars: Option<i32>,
 }
 
 /// A volunteer's badge: that he is one, in good standing, and no more.
@@ -115,7 +118,8 @@ async fn badge(
     let (number, row) = state.app.run(async move { app.badge(&number).await }).await?;
     let valid = row.badge_status == "active" && row.volunteer_status == "active";
     let status = if row.badge_status == "active" { row.volunteer_status } else { row.badge_status };
-    Ok(HttpResponse::Ok().json(BadgeJson { number, valid, surname: row.surname, team: row.team, status }))
+    let (surname, team, stars) = (row.surname, row.team, row.stars);
+    Ok(HttpResponse::Ok().json(BadgeJson { number, valid, surname, team, status, stars }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -15,7 +15,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::hazard::Threshold;
 use xingfuma_domain::order::Context;
-use xingfuma_domain::scoring::{Guards, RuleBook};
+use xingfuma_domain::scoring::{Guards, RuleBook, StarBook};
 use xingfuma_media::Shelf;
 use xingfuma_queue::fanout::{Fanout, Teller};
 use xingfuma_queue::limiter::Limiter;
@@ -26,6 +26,7 @@ pub mod activity;
 pub mod audit;
 pub mod beside;
 pub mod board;
+pub mod certificate;
 pub mod claim;
 pub mod clock;
 pub mod command;
@@ -57,12 +58,15 @@ pub mod place;
 pub mod plates;
 pub mod privacy;
 pub mod rate;
+pub mod record;
 pub mod rotation;
 pub mod serve;
+pub mod service;
 mod session_reader;
 pub mod shop;
 pub mod show;
 pub mod similar;
+pub mod star;
 pub mod stream;
 pub mod sweep;
 pub mod text;
@@ -104,6 +108,10 @@ pub struct Settings {
     pub hazards: Vec<Threshold>,
     /// How photos are taken in.
     pub media: MediaSettings,
+    /// The scale of stars.
+    pub stars: StarBook,
+    /// Whether there is a board of persons: of those who agreed to be named.
+    pub board_of_persons: bool,
 }
 
 /// Everything a use case works with. Cheap to clone.

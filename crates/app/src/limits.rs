@@ -53,6 +53,8 @@ pub struct Limits {
     pub exports_per_account: Quota,
     /// Photos that one account uploads.
     pub uploads_per_account: Quota,
+    /// Parts of the volunteer record that one account takes out.
+    pub record_exports_per_account: Quota,
     /// Reports about signs from one address of the network.
     pub sign_reports_per_address: Quota,
     /// Reports about one sign.
@@ -76,6 +78,7 @@ impl Default for Limits {
             phones_per_account: quota(5, 24 * 60),
             exports_per_account: quota(5, 24 * 60),
             uploads_per_account: quota(120, 60),
+            record_exports_per_account: quota(30, 60),
             sign_reports_per_address: quota(10, 60),
             sign_reports_per_sign: quota(20, 60),
             totp_per_account: quota(10, 10),
@@ -173,6 +176,12 @@ impl App {
     pub(crate) async fn count_upload(&self, caller: &Caller) -> Result<(), AppError> {
         let quota = self.settings.limits.uploads_per_account;
         self.admit(vec![self.counted("upload", quota, caller.actor.person.as_bytes())]).await.map(drop)
+    }
+
+    /// Counts a part of the volunteer record that an account takes out.
+    pub(crate) async fn count_record_export(&self, caller: &Caller) -> Result<(), AppError> {
+        let quota = self.settings.limits.record_exports_per_account;
+        self.admit(vec![self.counted("record-export", quota, caller.actor.person.as_bytes())]).await.map(drop)
     }
 
     /// Counts a report about a sign.

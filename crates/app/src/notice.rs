@@ -10,7 +10,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{LineStatus, PeriodStatus, YearMonth, may_decide, reversal};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::orders::Notification;
-use xingfuma_store::periods::boards::{self, BoardRow, By};
+use xingfuma_store::periods::boards::{self, BoardRow, By, OwnRank};
 use xingfuma_store::periods::objections::{self, ObjectionRow};
 use xingfuma_store::periods::{self, CountedRow, LineRow, PeriodRow};
 use xingfuma_store::{DatabaseTransaction, StoreError, idempotency, inbox, transact};
@@ -51,6 +51,19 @@ pub struct Board {
     pub sealed: bool,
     /// Its lines with the names of their teams or areas, most points first.
     pub lines: Vec<(BoardRow, Option<String>)>,
+}
+
+/// A person on a board, who agreed to be named.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// One more than there are people with more points.
+    pub rank: i64,
+    /// His name.
+    pub name: String,
+    /// The name of his team.
+    pub team: Option<String>,
+    /// Points.
+    pub points: i64,
 }
 
 /// A decision about an objection.
@@ -160,19 +173,63 @@ impl App {
         Ok(periods::lines(self.store.pool(), self.settings.county, month, area, after, limit).await?)
     }
 
+    /// The period of this month if its list is published; the last such where none is named.
+    async fn published_or_last(&self, month: Option<YearMonth>) -> Result<PeriodRow, AppError> {
+        if let Some(month) = month {
+            return self.published(month).await;
+        }
+        let all = periods::list(self.store.pool(), self.settings.county, PERIODS_AT_MOST).await?;
+        all.into_iter().find(|row| row.published_at.is_some()).ok_or(AppError::NotFound)
+    }
+
+    /// The board of persons, where the county has one: those who agree at this moment that their names stand there.
+    /// Whoever is left out keeps his rank.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when there is no such list, or no board of persons.
+    pub async fn board_of_persons(
+        &self,
+        month: Option<YearMonth>,
+        limit: u64,
+    ) -> Result<(PeriodRow, Vec<Ranked>), AppError> {
+        if !self.settings.board_of_persons {
+            return Err(AppError::NotFound);
+        }
+        let period = self.published_or_last(month).await?;
+        let rows = boards::persons(self.store.pool(), self.settings.county, period.month()?, limit).await?;
+        let directory = self.directory();
+        let mut ranked = Vec::with_capacity(rows.len());
+        for row in rows {
+            let name = self.whole_name(row.person_id, row.data_key.as_deref(), row.private.as_deref())?;
+            let team = row.team_id.and_then(|team| directory.team(team)).map(|team| team.name.clone());
+            // Without a name there is nothing that he agreed to show.
+            ranked.extend(name.map(|name| Ranked { rank: row.rank, name, team, points: row.points }));
+        }
+        Ok((period, ranked))
+    }
+
+    /// Where the caller himself stands, whoever else may see it; nothing where he has no line that counts.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when there is no such list.
+    pub async fn own_rank(
+        &self,
+        caller: &Caller,
+        month: Option<YearMonth>,
+    ) -> Result<(PeriodRow, Option<OwnRank>), AppError> {
+        let period = self.published_or_last(month).await?;
+        let (pool, county, me) = (self.store.pool(), self.settings.county, caller.actor.person);
+        let rank = boards::own_rank(pool, county, period.month()?, me).await?;
+        Ok((period, rank))
+    }
+
     /// The board of a month whose list is published; of the last such month where none is named.
     ///
     /// # Errors
     /// [`AppError::NotFound`] when there is no such list.
     pub async fn board_of(&self, month: Option<YearMonth>, by: By, limit: u64) -> Result<Board, AppError> {
         let (pool, county) = (self.store.pool(), self.settings.county);
-        let period = match month {
-            Some(month) => self.published(month).await?,
-            None => {
-                let all = periods::list(pool, county, PERIODS_AT_MOST).await?;
-                all.into_iter().find(|row| row.published_at.is_some()).ok_or(AppError::NotFound)?
-            }
-        };
+        let period = self.published_or_last(month).await?;
         let month = period.month()?;
         let directory = self.directory();
         let name = |row: &BoardRow| match (row.team_id, &row.area_code) {

@@ -5,7 +5,7 @@ use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::scoring::{PostedTransaction, Rule, recompute, reversal};
 use xingfuma_store::holds::{self, HoldRow};
 use xingfuma_store::ledger::{self, Balances, Booked, Booking, PassbookRow};
-use xingfuma_store::{StoreError, idempotency, transact};
+use xingfuma_store::{StoreError, idempotency, stars, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -17,6 +17,8 @@ use crate::{App, AppError, Caller};
 pub struct Passbook {
     /// The balances.
     pub balances: Balances,
+    /// The stars that were conferred on him; 0 for none.
+    pub stars: i32,
     /// The lines, newest first.
     pub lines: Vec<PassbookRow>,
 }
@@ -48,6 +50,7 @@ impl App {
         let person = caller.actor.person;
         Ok(Passbook {
             balances: ledger::balances(self.store.pool(), self.settings.county, person).await?,
+            stars: stars::of_person(self.store.pool(), person).await?.map_or(0, |award| award.stars),
             lines: ledger::passbook(self.store.pool(), person, before, limit).await?,
         })
     }

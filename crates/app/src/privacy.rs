@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::error::AppError;
-use crate::keys::DataKey;
+use crate::keys::{DataKey, Keys};
 
 /// What is sealed with a person.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,17 @@ pub struct OrderPrivate {
     pub address: Option<String>,
 }
 
+/// The names on a certificate, sealed under its person's key.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificatePrivate {
+    /// The person.
+    pub name: String,
+    /// The handler.
+    pub handler: String,
+    /// Random bytes that bind both to the certificate without telling them.
+    pub salt: Vec<u8>,
+}
+
 macro_rules! hidden_in_debug {
     ($($name:ident),+) => {$(
         impl std::fmt::Debug for $name {
@@ -43,7 +54,7 @@ macro_rules! hidden_in_debug {
         }
     )+};
 }
-hidden_in_debug!(PersonPrivate, OrderPrivate);
+hidden_in_debug!(PersonPrivate, OrderPrivate, CertificatePrivate);
 
 /// Something that is sealed to a row of its kind.
 pub trait Private: Serialize + for<'de> Deserialize<'de> {
@@ -72,4 +83,36 @@ impl Private for PersonPrivate {
 
 impl Private for OrderPrivate {
     const LABEL: &'static str = "order";
+}
+
+impl Private for CertificatePrivate {
+    const LABEL: &'static str = "certificate";
+}
+
+impl PersonPrivate {
+    /// Opens what is sealed with a person; nothing once he is erased.
+    ///
+    /// # Errors
+    /// [`AppError::Unsealable`] when it was sealed by another key.
+    pub fn of(
+        keys: &Keys,
+        person: Uuid,
+        data_key: Option<&[u8]>,
+        private: Option<&[u8]>,
+    ) -> Result<PersonPrivate, AppError> {
+        let (Some(wrapped), Some(sealed)) = (data_key, private) else { return Ok(PersonPrivate::default()) };
+        PersonPrivate::open(&keys.data_key(person, wrapped)?, person, sealed)
+    }
+}
+
+impl crate::App {
+    /// The whole name of a person; none once he is erased, or where he gave none.
+    pub(crate) fn whole_name(
+        &self,
+        person: Uuid,
+        data_key: Option<&[u8]>,
+        private: Option<&[u8]>,
+    ) -> Result<Option<String>, AppError> {
+        Ok(PersonPrivate::of(&self.keys, person, data_key, private)?.name)
+    }
 }

@@ -304,6 +304,16 @@ pub enum Action {
     /// Hand on all open work of a volunteer who leaves, and suspend him; his team's leader may too, see
     /// [`transfers_work`].
     TransferWork,
+    /// Propose who is to get stars.
+    ProposeStars,
+    /// Confer stars that somebody else proposed.
+    ConferStars,
+    /// Ask for a certificate on somebody's behalf; sign, refuse and revoke one that somebody else asked for.
+    IssueCertificate,
+    /// See certificates of others.
+    ReadCertificates,
+    /// Take the volunteer record out as files.
+    ExportRecord,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -331,6 +341,9 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::HoldActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ReadActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ProposeStars | Action::IssueCertificate => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ConferStars | Action::ExportRecord => &[Role::CountyAdmin],
+        Action::ReadCertificates => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -768,6 +781,9 @@ mod tests {
                 Action::ManageBadges,
                 Action::AnswerHazard,
                 Action::TransferWork,
+                Action::ProposeStars,
+                Action::IssueCertificate,
+                Action::ReadCertificates,
             ],
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
@@ -795,6 +811,11 @@ mod tests {
                 Action::ManageSigns,
                 Action::ManageBadges,
                 Action::TransferWork,
+                Action::ProposeStars,
+                Action::ConferStars,
+                Action::IssueCertificate,
+                Action::ReadCertificates,
+                Action::ExportRecord,
             ],
         ),
         (
@@ -808,11 +829,12 @@ mod tests {
                 Action::ReadActivity,
                 Action::ReadAudit,
                 Action::ReadSignReports,
+                Action::ReadCertificates,
             ],
         ),
     ];
 
-    const ACTIONS: [Action; 22] = [
+    const ACTIONS: [Action; 27] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -837,6 +859,11 @@ mod tests {
         Action::ReadActivity,
         Action::AnswerHazard,
         Action::TransferWork,
+        Action::ProposeStars,
+        Action::ConferStars,
+        Action::IssueCertificate,
+        Action::ReadCertificates,
+        Action::ExportRecord,
     ];
 
     #[test]

@@ -16,6 +16,8 @@ pub enum ConsentKind {
     Publishing,
     /// One's name may stand in rankings.
     RankingByName,
+    /// One's stars may stand on the page behind one's badge.
+    StarsOnBadge,
     /// 监护人同意: a guardian agrees to what a child under 14 agrees to.
     Guardian,
     /// A statement, no consent: one is under 14. All that is asked about age.
@@ -25,10 +27,11 @@ pub enum ConsentKind {
 
 impl ConsentKind {
     /// Every kind.
-    pub const ALL: [ConsentKind; 5] = [
+    pub const ALL: [ConsentKind; 6] = [
         ConsentKind::PrivacyNotice,
         ConsentKind::Publishing,
         ConsentKind::RankingByName,
+        ConsentKind::StarsOnBadge,
         ConsentKind::Guardian,
         ConsentKind::Under14,
     ];
@@ -39,6 +42,7 @@ impl ConsentKind {
             ConsentKind::PrivacyNotice => "privacy_notice",
             ConsentKind::Publishing => "publishing",
             ConsentKind::RankingByName => "ranking_by_name",
+            ConsentKind::StarsOnBadge => "stars_on_badge",
             ConsentKind::Guardian => "guardian",
             ConsentKind::Under14 => "under_14",
         }
@@ -57,12 +61,18 @@ impl ConsentKind {
     /// Whether somebody gives it for himself with a version; the guardian's comes from another account, and the age is
     /// a statement.
     pub const fn is_own(self) -> bool {
-        matches!(self, ConsentKind::PrivacyNotice | ConsentKind::Publishing | ConsentKind::RankingByName)
+        matches!(
+            self,
+            ConsentKind::PrivacyNotice
+                | ConsentKind::Publishing
+                | ConsentKind::RankingByName
+                | ConsentKind::StarsOnBadge
+        )
     }
 
     /// Whether it makes something public, which no child decides alone.
     pub const fn publishes(self) -> bool {
-        matches!(self, ConsentKind::Publishing | ConsentKind::RankingByName)
+        matches!(self, ConsentKind::Publishing | ConsentKind::RankingByName | ConsentKind::StarsOnBadge)
     }
 }
 

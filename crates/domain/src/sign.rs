@@ -15,7 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Crockford's base32 alphabet; a character's place in it is its value.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+pub(crate) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Characters of a code, the check character included.
 const LENGTH: usize = 8;
@@ -83,7 +83,7 @@ impl FromStr for SignCode {
     }
 }
 
-fn value_of(character: char) -> Option<u8> {
+pub(crate) fn value_of(character: char) -> Option<u8> {
     let upper = match character.to_ascii_uppercase() {
         'I' | 'L' => '1',
         'O' => '0',
@@ -93,7 +93,7 @@ fn value_of(character: char) -> Option<u8> {
 }
 
 /// The sum over GF(32) by Horner's rule.
-fn weighted_sum(values: &[u8; LENGTH]) -> u8 {
+pub(crate) fn weighted_sum(values: &[u8]) -> u8 {
     values.iter().fold(0, |sum, value| times_alpha(sum) ^ value)
 }
 

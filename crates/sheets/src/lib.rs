@@ -1,4 +1,5 @@
-//! What the county prints and shows: QR codes, sign plates (标识牌) and number plates (号牌).
+//! What the county prints and shows: QR codes, sign plates (标识牌), number plates (号牌) and certificates of
+//! service (志愿服务记录证明).
 //!
 //! This is the only crate that names `qrcode`. Everything here is a pure function from text to text: the drawings are
 //! SVG, in millimetres, with no script, no font file and no link to anything outside, so that a print shop, a browser
@@ -7,6 +8,7 @@
 mod drawing;
 
 pub mod badge;
+pub mod certificate;
 pub mod plate;
 pub mod qr;
 

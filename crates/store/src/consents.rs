@@ -39,6 +39,21 @@ pub struct WordRow {
     pub at: DateTime<Utc>,
 }
 
+/// SQL: the consent of this kind is in force of the person whom `person` names: given, and a child's only together with a
+/// guardian's. To be asked with each read, so that taking it back counts at once.
+pub(crate) fn in_force(person: &str, kind: ConsentKind) -> String {
+    let said = |kind: ConsentKind, alias: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM consent_standing {alias} WHERE {alias}.person_id = {person} \
+             AND {alias}.kind = '{}' AND {alias}.given)",
+            kind.as_str()
+        )
+    };
+    let (given, child, guardian) =
+        (said(kind, "said"), said(ConsentKind::Under14, "child"), said(ConsentKind::Guardian, "guard"));
+    format!("({given} AND (NOT {child} OR {guardian}))")
+}
+
 /// Keeps a word. It becomes the last one on its kind.
 ///
 /// # Errors

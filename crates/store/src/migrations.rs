@@ -95,6 +95,11 @@ impl MigratorTrait for Migrator {
             Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
             Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
             Box::new(Step { name: "m0040_media", text: include_str!("../schema/0040_media.sql") }),
+            Box::new(Step { name: "m0055_stars", text: include_str!("../schema/0055_stars.sql") }),
+            Box::new(Step {
+                name: "m0056_certificates",
+                text: include_str!("../schema/0056_certificates.sql"),
+            }),
         ]
     }
 }

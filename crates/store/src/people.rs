@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::access::{Grant, Role};
 use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::consent::ConsentKind;
 
 use crate::sql::{self, Rows};
 use crate::{StoreError, unreadable};
@@ -364,6 +365,8 @@ pub struct BadgeRow {
     pub surname: String,
     /// His team.
     pub team: String,
+    /// The stars that were conferred on him, where he agreed that they stand here.
+    pub stars: Option<i32>,
 }
 
 /// The badge of this number.
@@ -375,10 +378,14 @@ pub async fn badge(
     county: AreaCode,
     number: &str,
 ) -> Result<Option<BadgeRow>, StoreError> {
-    let text = "SELECT b.status AS badge_status, v.status AS volunteer_status, p.surname, t.name AS team \
-                FROM badge b JOIN volunteer v ON v.person_id = b.person_id JOIN person p ON p.id = b.person_id \
-                JOIN team t ON t.id = v.team_id WHERE b.county = $1 AND b.number = $2";
-    sql::one(conn, text, vec![county.to_string().into(), number.into()]).await
+    let agreed = crate::consents::in_force("b.person_id", ConsentKind::StarsOnBadge);
+    let text = format!(
+        "SELECT b.status AS badge_status, v.status AS volunteer_status, p.surname, t.name AS team, \
+         (SELECT max(a.stars) FROM star_award a WHERE a.person_id = b.person_id AND {agreed}) AS stars \
+         FROM badge b JOIN volunteer v ON v.person_id = b.person_id JOIN person p ON p.id = b.person_id \
+         JOIN team t ON t.id = v.team_id WHERE b.county = $1 AND b.number = $2"
+    );
+    sql::one(conn, &text, vec![county.to_string().into(), number.into()]).await
 }
 
 /// The badge number in force of a volunteer.

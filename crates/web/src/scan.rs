@@ -61,6 +61,8 @@ struct BadgePage<'a> {
     surname: &'a str,
     team: &'a str,
     standing: &'a str,
+    /// Drawn stars; empty where there are none, or he does not want them here.
+    stars: &'a str,
     hotline: &'a str,
 }
 
@@ -103,6 +105,7 @@ async fn badge(
         surname: &row.surname,
         team: &row.team,
         standing,
+        stars: &"★".repeat(usize::try_from(row.stars.unwrap_or(0)).unwrap_or(0)),
         hotline,
     };
     answer(StatusCode::OK, &page)
@@ -118,6 +121,6 @@ fn standing(of_badge: &str, of_volunteer: &str) -> &'static str {
     }
 }
 
-fn too_often(hotline: &str) -> HttpResponse {
+pub(crate) fn too_often(hotline: &str) -> HttpResponse {
     notice(StatusCode::TOO_MANY_REQUESTS, "查询太频繁", "请过几分钟再试。", hotline)
 }

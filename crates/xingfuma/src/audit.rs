@@ -8,7 +8,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::chain::Hash;
 use xingfuma_store::Store;
 use xingfuma_store::ledger::{self, roots};
-use xingfuma_store::periods;
+use xingfuma_store::{certificates, periods, stars};
 
 use crate::configuration::{Configuration, StartError};
 use crate::{demo, running};
@@ -36,6 +36,14 @@ impl Place {
     pub(crate) async fn open_store(&self) -> Result<(Store, AreaCode), StartError> {
         let books = self.open().await?;
         Ok((books.store, books.county))
+    }
+
+    /// The configuration, with the keys of a demo where it is one.
+    pub(crate) fn configuration(&self) -> Result<Configuration, StartError> {
+        let Some(directory) = &self.data_dir else { return Configuration::load() };
+        let mut configuration = Configuration::read()?;
+        configuration.keys = demo::keys(directory, configuration.keys)?;
+        Ok(configuration)
     }
 
     async fn open(&self) -> Result<Books, StartError> {
@@ -81,11 +89,13 @@ pub(crate) async fn verify(place: &Place) -> Result<(), StartError> {
         println!("{fault}");
     }
     println!("{} sealed rows of the audit log, {} wait for their seal", log.sealed, log.waiting);
-    let periods = periods::check::faults(&snapshot, books.county).await?;
-    for fault in &periods {
+    let mut lists = periods::check::faults(&snapshot, books.county).await?;
+    lists.extend(stars::faults(&snapshot, books.county).await?);
+    lists.extend(certificates::faults(&snapshot, books.county).await?);
+    for fault in &lists {
         println!("{fault}");
     }
-    let faults = (verdict.faults.len() + periods.len()) as u64 + verdict.more;
+    let faults = (verdict.faults.len() + lists.len()) as u64 + verdict.more;
     if faults == 0 {
         println!("the ledger is in order");
     }

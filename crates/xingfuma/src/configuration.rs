@@ -234,6 +234,8 @@ pub(crate) struct ScoreConfiguration {
     pub(crate) rules: Option<PathBuf>,
     /// From which point on points are held for review; zero switches a guard off.
     pub(crate) guards: Guards,
+    /// Whether there is a board of persons: of those who agreed to be named, and of nobody else.
+    pub(crate) board_of_persons: bool,
 }
 
 /// A text, also where it looks like a number: a value in the environment has no quotes.

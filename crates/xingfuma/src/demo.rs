@@ -89,7 +89,7 @@ pub(crate) async fn run(directory: &Path, listen: &str, seed_only: bool) -> Resu
 }
 
 /// The keys of the demo: made once, kept beside its database, readable by nobody else.
-fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> {
+pub(crate) fn keys(directory: &Path, configured: KeyTexts) -> Result<KeyTexts, StartError> {
     if !configured.data.is_empty() {
         return Ok(configured);
     }

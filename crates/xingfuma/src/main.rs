@@ -6,6 +6,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod messages;
+mod record;
 mod rotate;
 mod rules;
 mod running;
@@ -80,7 +81,7 @@ enum Command {
         #[arg(long)]
         svg: Option<PathBuf>,
     },
-    /// Check and try the rules of scoring; close and seal its months.
+    /// Check and try the rules of scoring; close and seal its months; write the volunteer record.
     Score {
         #[command(subcommand)]
         command: score::ScoreCommand,

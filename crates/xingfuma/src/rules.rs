@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use xingfuma_app::period;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{
-    Replay, RuleBook, RuleFault, RuleKind, Scheme, SchemeFault, Sheet, YearMonth, month_of,
+    Replay, RuleBook, RuleFault, RuleKind, Scheme, SchemeFault, Sheet, StarBook, StarFault, YearMonth,
+    month_of,
 };
 use xingfuma_store::Store;
 use xingfuma_store::ledger::replaying;
@@ -68,7 +69,8 @@ fn book(read: &[Read]) -> Result<RuleBook, StartError> {
 pub(crate) fn configured(configuration: &Configuration) -> Result<RuleBook, StartError> {
     match &configuration.score.rules {
         Some(directory) => {
-            let sheets = read(std::slice::from_ref(directory))?;
+            let mut sheets = read(std::slice::from_ref(directory))?;
+            sheets.retain(|one| !StarBook::is_scale(&one.text));
             for wanted in [Sheet::BaseTasks, Sheet::BonusesAndDeductions] {
                 if !sheets.iter().any(|one| one.sheet == wanted) {
                     let text = format!("{}: there is no sheet of {wanted}", directory.display());
@@ -78,6 +80,32 @@ pub(crate) fn configured(configuration: &Configuration) -> Result<RuleBook, Star
             book(&sheets)
         }
         None => Ok(RuleBook::sample()),
+    }
+}
+
+/// A scale of stars from its sheet.
+fn scale(read: &Read) -> Result<StarBook, StartError> {
+    StarBook::read(&read.text).map_err(|faults| {
+        let line = |fault: &StarFault| {
+            format!("{}:{}: {}: {}", read.path.display(), fault.line, fault.field, fault.fault)
+        };
+        StartError::Other(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+/// The scale of stars: the sheet of the configured directory, where it has one; else the sample's.
+pub(crate) fn configured_stars(configuration: &Configuration) -> Result<StarBook, StartError> {
+    let Some(directory) = &configuration.score.rules else { return Ok(StarBook::sample()) };
+    let mut sheets = read(std::slice::from_ref(directory))?;
+    sheets.retain(|one| StarBook::is_scale(&one.text));
+    match sheets.as_slice() {
+        [] => Ok(StarBook::sample()),
+        [one] => scale(one),
+        [first, second, ..] => Err(StartError::Other(format!(
+            "{} and {} are both scales of stars",
+            first.path.display(),
+            second.path.display()
+        ))),
     }
 }
 
@@ -106,7 +134,12 @@ fn check_scheme(read: &Read) -> Result<(), StartError> {
 
 /// Checks files; the error names every fault.
 pub(crate) fn check(files: &[PathBuf]) -> Result<(), StartError> {
-    let (schemes, sheets): (Vec<Read>, Vec<Read>) = read(files)?.into_iter().partition(is_scheme);
+    let (scales, others): (Vec<Read>, Vec<Read>) =
+        read(files)?.into_iter().partition(|one| StarBook::is_scale(&one.text));
+    for one in &scales {
+        println!("{}: {} scales of stars: in order", one.path.display(), scale(one)?.versions());
+    }
+    let (schemes, sheets): (Vec<Read>, Vec<Read>) = others.into_iter().partition(is_scheme);
     schemes.iter().try_for_each(check_scheme)?;
     if sheets.is_empty() {
         return Ok(());

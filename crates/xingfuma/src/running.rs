@@ -84,12 +84,25 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let roots = configuration.audit.roots.clone();
     let rules = crate::rules::configured(configuration)?;
     let guards = configuration.score.guards;
+    let stars = crate::rules::configured_stars(configuration)?;
+    let board_of_persons = configuration.score.board_of_persons;
     let outside = crate::messages::outside(configuration)?;
     let hazards = crate::messages::hazards(configuration)?;
     let media = configuration.media.settings();
     let shelf = configuration.media.shelf(&configuration.database.url)?;
     let push_gate = push_gate(configuration, sandbox.as_ref(), &ids)?;
-    let settings = Settings { county, public_url, roots, limits, rules, guards, hazards, media };
+    let settings = Settings {
+        county,
+        public_url,
+        roots,
+        limits,
+        rules,
+        guards,
+        stars,
+        board_of_persons,
+        hazards,
+        media,
+    };
     let foundation =
         Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside, shelf };
     let app = App::start(foundation).await?;

@@ -1,4 +1,4 @@
-//! `xingfuma score`: rules are checked and tried, a month is closed and sealed.
+//! `xingfuma score`: rules are checked and tried, a month is closed and sealed, the volunteer record is written.
 
 use std::path::PathBuf;
 
@@ -44,6 +44,13 @@ pub(crate) enum ScoreCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Write the volunteer record: people, teams, projects, training, awards, hours, ratings; a file each.
+    Record {
+        #[command(flatten)]
+        record: crate::record::RecordArguments,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Seal a month whose public notice is over.
     Seal {
         /// The month, such as 2026-10.
@@ -80,6 +87,7 @@ pub(crate) async fn run(command: ScoreCommand) -> Result<(), StartError> {
                 hex(row.list_hash.as_deref()),
             );
         }
+        ScoreCommand::Record { record, place } => crate::record::run(&record, &place).await?,
         ScoreCommand::Check { files } => rules::check(&files)?,
         ScoreCommand::Preview { files, month, place } => {
             let (store, county) = place.open_store().await?;

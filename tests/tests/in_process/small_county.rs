@@ -30,7 +30,7 @@ use xingfuma_domain::{
     access::Role,
     area::Level,
     order::{Order, Record},
-    scoring::{Guards, RuleBook},
+    scoring::{Guards, RuleBook, StarBook},
 };
 use xingfuma_media::Shelf;
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
@@ -365,6 +365,8 @@ async fn start(
             // Days pass at once here; what guards look at has tests of its own.
             guards: Guards { quick_seconds: 0, minutes_tolerance: 0, ring_days: 0, ..Guards::default() },
             hazards: sample_thresholds(),
+            stars: StarBook::sample(),
+            board_of_persons: false,
             county: county.code,
             public_url: "http://127.0.0.1".to_owned(),
             roots: None,

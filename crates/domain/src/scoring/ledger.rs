@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_total_shows_what_no_posting_can_do() {
+        let mut ledger = Ledger::default();
+        ledger.post(Uuid::from_u128(1), award(1, 7)).expect("an award");
+        assert_eq!(Purse::ALL.map(|purse| ledger.total(purse)), [0, 0]);
+        // Behind its back: points from nowhere.
+        let own = AccountRef::person(Purse::Assessment, Uuid::from_u128(7));
+        let forged = ledger.balance(own) + 11;
+        ledger.balances.insert(own, forged);
+        assert_eq!([ledger.total(Purse::Assessment), ledger.total(Purse::Spendable)], [11, 0]);
+    }
+
+    #[test]
     fn a_posting_is_answered_once_whatever_the_answer() {
         use CorrectionKind::{Hold, Release, Reversal, Void};
         let (award_id, hold_id) = (Uuid::from_u128(1), Uuid::from_u128(2));

@@ -33,6 +33,7 @@ mod rules;
 mod scheme;
 mod sheet;
 mod spending;
+mod star;
 
 pub use award::{
     AttendedFacts, Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, PatrolledFacts, RatedFacts,
@@ -46,7 +47,7 @@ pub use conditions::{Conditions, Trigger};
 pub use correction::{HeldEnd, held_end, hold, release, reversal, spend, void};
 pub use guard::{Alike, Guards, Mark, Stretch, after_rating, fit, judge_claim, judge_service};
 pub use ledger::Ledger;
-pub use month::{ParseMonthError, YearMonth, china_date, month_of};
+pub use month::{ParseMonthError, YearMonth, china_date, china_day_begins, month_of};
 pub use period::{
     LineStatus, ListHasher, ListedLine, NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, PeriodRefusal,
     PeriodStatus, PersonSum, Uncounted, add_up, check_close, check_seal, notice_ends_at,
@@ -65,3 +66,7 @@ pub use scheme::{
 };
 pub use sheet::{Fault, RuleFault, Sheet};
 pub use spending::{Reservation, SHOP_RULE, reserve};
+pub use star::{
+    STARS_MOST, StarBook, StarFault, StarLine, StarLineStatus, StarProblem, StarScale, StarStep,
+    after_star_decision, rise, star_list_hash,
+};

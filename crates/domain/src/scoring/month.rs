@@ -114,6 +114,11 @@ pub fn china_date(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&CHINA).date_naive()
 }
 
+/// The moment at which a date begins in China.
+pub fn china_day_begins(date: NaiveDate) -> DateTime<Utc> {
+    date.and_time(NaiveTime::MIN).and_utc() - TimeDelta::hours(8)
+}
+
 /// The month in China at the instant `at`. It decides which monthly cap an award counts towards.
 pub fn month_of(at: DateTime<Utc>) -> YearMonth {
     YearMonth::of(china_date(at))

@@ -777,6 +777,54 @@ mod tests {
     }
 
     #[test]
+    fn an_account_prints_as_it_is_known() {
+        let owner = Uuid::from_u128(7);
+        let table = [
+            (AccountRef::issuance(Purse::Assessment), "issuance/assessment".to_owned()),
+            (AccountRef::void(Purse::Spendable), "void/spendable".to_owned()),
+            (AccountRef::person(Purse::Assessment, owner), format!("person/assessment/{owner}")),
+            (AccountRef::shop(owner), format!("shop/spendable/{owner}")),
+        ];
+        for (account, printed) in table {
+            assert_eq!(account.to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn only_five_stars_for_what_is_solved_earn_something() {
+        let book = super::super::RuleBook::sample();
+        let rule = book.version(super::super::FIVE_STARS, 1).expect("in the sample");
+        for stars in 0..=6 {
+            for solved in [false, true] {
+                let points = if stars == 5 && solved { 1 } else { 0 };
+                assert_eq!(earned(&Facts::Rated { stars, solved }, rule), points, "{stars} {solved}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_passbook_shows_what_moves_on_ones_own_account() {
+        use Purse::{Assessment, Spendable};
+        let owner = Uuid::from_u128(7);
+        let points = |legs: Vec<Leg>| Posting::new(draft(legs)).expect("balanced").points();
+        let person = |purse, points| leg(AccountRef::person(purse, owner), points);
+        let hold = |purse, points| leg(AccountRef::hold(purse, owner), points);
+        let out = |purse, points| leg(AccountRef::issuance(purse), points);
+        // Purses that differ, in either order: assessment points are those that show.
+        let both = vec![person(Assessment, 5), out(Assessment, -5), person(Spendable, 3), out(Spendable, -3)];
+        let mut turned = both.clone();
+        turned.reverse();
+        assert_eq!([points(both), points(turned)], [5, 5]);
+        assert_eq!(points(vec![person(Spendable, 3), out(Spendable, -3)]), 3);
+        assert_eq!(points(vec![hold(Assessment, 4), out(Assessment, -4)]), 4);
+        assert_eq!(points(vec![hold(Assessment, 4), person(Assessment, -4)]), -4);
+        let team = leg(AccountRef::team(Assessment, owner), 6);
+        assert_eq!(points(vec![out(Assessment, -6), team]), 6);
+        let void = leg(AccountRef::void(Assessment), 2);
+        assert_eq!(points(vec![void, out(Assessment, -2)]), 0);
+    }
+
+    #[test]
     fn words_read_back_what_they_print() {
         for text in ["609", "609.1", "B10", "D02.2", "hold", "release", "void", "reversal"] {
             let kind: CauseKind = text.parse().expect(text);

@@ -1,8 +1,10 @@
-//! Boards (排行): the lines of a published list, added up by team or by area. Never by person: nobody has agreed to it.
+//! Boards (排行): the lines of a published list, added up by team or by area, or one by one for those persons who have
+//! agreed to be named. Ranks are counted among all, so that who is left out does not lift those behind him.
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::{AreaCode, Level};
+use xingfuma_domain::consent::ConsentKind;
 use xingfuma_domain::scoring::YearMonth;
 
 use crate::StoreError;
@@ -72,6 +74,75 @@ pub async fn board(
     );
     let values: Vec<Value> = vec![county.to_string().into(), month.to_string().into()];
     sql::all(conn, &text, values).await
+}
+
+/// A person on a board.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct PersonRow {
+    /// Who.
+    pub person_id: Uuid,
+    /// One more than there are people with more points; equal points share a rank.
+    pub rank: i64,
+    /// Points.
+    pub points: i64,
+    /// His team then.
+    pub team_id: Option<Uuid>,
+    /// His data key, wrapped; none once he is erased.
+    pub data_key: Option<Vec<u8>>,
+    /// His name, sealed.
+    pub private: Option<Vec<u8>>,
+}
+
+/// Everybody's rank in a month: lines that count, as corrected.
+const RANKED: &str = "SELECT person_id, team_id, points + corrected AS points, \
+    rank() OVER (ORDER BY points + corrected DESC) AS rank FROM score_period_line \
+    WHERE county = $1 AND month = $2 AND status IN ('standing', 'contested')";
+
+/// The persons of a month who agree now that their names stand in rankings, most points first, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn persons(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    month: YearMonth,
+    limit: u64,
+) -> Result<Vec<PersonRow>, StoreError> {
+    let agreed = crate::consents::in_force("r.person_id", ConsentKind::RankingByName);
+    let text = format!(
+        "SELECT r.person_id, r.rank, r.points, r.team_id, p.data_key, p.private FROM ({RANKED}) r \
+         JOIN person p ON p.id = r.person_id AND p.erased_at IS NULL \
+         WHERE {agreed} ORDER BY r.rank, r.person_id LIMIT {limit}"
+    );
+    sql::all(conn, &text, vec![county.to_string().into(), month.to_string().into()]).await
+}
+
+/// Where one person stands in a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct OwnRank {
+    /// One more than there are people with more points.
+    pub rank: i64,
+    /// Points.
+    pub points: i64,
+    /// How many people have a line that counts.
+    pub people: i64,
+}
+
+/// The rank of a person; none where he has no line that counts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn own_rank(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    month: YearMonth,
+    person: Uuid,
+) -> Result<Option<OwnRank>, StoreError> {
+    let text = format!(
+        "SELECT rank, points, people FROM (SELECT r.*, count(*) OVER () AS people FROM ({RANKED}) r) q \
+         WHERE person_id = $3"
+    );
+    sql::one(conn, &text, vec![county.to_string().into(), month.to_string().into(), person.into()]).await
 }
 
 fn id_type(conn: &impl ConnectionTrait) -> &'static str {
