@@ -63,7 +63,10 @@ impl App {
             answered: Vec::new(),
             at_most: None,
             scoring: Vec::new(),
-            used_in_month: None,
+            watched: None,
+            guards: self.settings.guards,
+            known: None,
+            media: None,
             answer: None,
             disclosure: None,
         })

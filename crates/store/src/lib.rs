@@ -104,7 +104,11 @@ impl StoreError {
     pub fn lies_in_the_data(&self) -> bool {
         match self {
             StoreError::Database(error) => sql::is_refused_for_its_data(error),
-            StoreError::Conflict | StoreError::Full | StoreError::Twin | StoreError::Answered => false,
+            StoreError::Conflict
+            | StoreError::Full
+            | StoreError::Twin
+            | StoreError::Answered
+            | StoreError::MediaTaken => false,
             StoreError::Stock | StoreError::Overdrawn | StoreError::Overflow | StoreError::Unreadable(_) => {
                 true
             }
