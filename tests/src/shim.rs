@@ -38,17 +38,17 @@ static int is_full(void) {
     errno = before;
     return full;
 }
-#define REAL(name, type) static type real; if (!real) real = (type)dlsym(RTLD_NEXT, name)
+#define REAL(name) static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 int clock_gettime(clockid_t clock, struct timespec *at) {
-    REAL("clock_gettime", int (*)(clockid_t, struct timespec *));
+    REAL(clock_gettime);
     int done = real(clock, at);
     if (done == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) at->tv_sec += off_by();
     return done;
 }
 int gettimeofday(struct timeval *at, void *zone) {
-    REAL("gettimeofday", int (*)(struct timeval *, void *));
+    REAL(gettimeofday);
     int done = real(at, zone);
-    if (done == 0 && at) at->tv_sec += off_by();
+    if (done == 0) at->tv_sec += off_by();
     return done;
 }
 time_t time(time_t *at) {
@@ -65,7 +65,7 @@ static int is_data(int file) {
     return data;
 }
 ssize_t write(int file, const void *bytes, size_t length) {
-    REAL("write", ssize_t (*)(int, const void *, size_t));
+    REAL(write);
     if (is_full() && is_data(file)) {
         errno = ENOSPC;
         return -1;
@@ -74,32 +74,32 @@ ssize_t write(int file, const void *bytes, size_t length) {
 }
 #define FULL do { if (is_full()) { errno = ENOSPC; return -1; } } while (0)
 ssize_t pwrite(int file, const void *bytes, size_t length, off_t at) {
-    REAL("pwrite", ssize_t (*)(int, const void *, size_t, off_t));
+    REAL(pwrite);
     FULL;
     return real(file, bytes, length, at);
 }
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t at) {
-    REAL("pwrite64", ssize_t (*)(int, const void *, size_t, off64_t));
+    REAL(pwrite64);
     FULL;
     return real(file, bytes, length, at);
 }
 ssize_t pwritev(int file, const struct iovec *parts, int count, off_t at) {
-    REAL("pwritev", ssize_t (*)(int, const struct iovec *, int, off_t));
+    REAL(pwritev);
     FULL;
     return real(file, parts, count, at);
 }
 ssize_t pwritev64(int file, const struct iovec *parts, int count, off64_t at) {
-    REAL("pwritev64", ssize_t (*)(int, const struct iovec *, int, off64_t));
+    REAL(pwritev64);
     FULL;
     return real(file, parts, count, at);
 }
 int posix_fallocate(int file, off_t at, off_t length) {
-    REAL("posix_fallocate", int (*)(int, off_t, off_t));
+    REAL(posix_fallocate);
     if (is_full()) return ENOSPC;
     return real(file, at, length);
 }
 int posix_fallocate64(int file, off64_t at, off64_t length) {
-    REAL("posix_fallocate64", int (*)(int, off64_t, off64_t));
+    REAL(posix_fallocate64);
     if (is_full()) return ENOSPC;
     return real(file, at, length);
 }

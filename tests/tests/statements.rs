@@ -177,6 +177,6 @@ fn a_reset_at_any_statement_of_the_five_steps_does_no_harm() {
         stage.fleet.sql(&format!("SELECT count(*) FROM showcase_post WHERE order_id = '{}'", id_in(path)))
     });
     // Points were booked once for each completion, whatever was repeated.
-    let audit = stage.fleet.audit(&["verify"]);
+    let audit = stage.fleet.run(&["audit", "verify"], &[]);
     assert!(audit.success, "{audit:?}");
 }

@@ -77,6 +77,12 @@ impl App {
     /// # Errors
     /// When rows cannot be leased.
     pub async fn sweep_through(&self) -> Result<usize, AppError> {
+        let (_for_ever, stop) = watch::channel(false);
+        self.sweep_until(&stop).await
+    }
+
+    /// As [`App::sweep_through`], until told to stop; rounds that are under way are finished.
+    async fn sweep_until(&self, stop: &watch::Receiver<bool>) -> Result<usize, AppError> {
         let first = self.sweep_once().await?;
         if (first as u64) < BATCH {
             return Ok(first);
@@ -84,9 +90,9 @@ impl App {
         let lanes = if self.store.is_postgres() { SIDE_BY_SIDE } else { 1 };
         let swept: Vec<_> = (0..lanes)
             .map(|_| {
-                let app = self.clone();
+                let (app, stop) = (self.clone(), stop.clone());
                 // On tasks of their own: reading orders and thinking about them takes more than one core.
-                tokio::spawn(async move { app.sweep_on().await })
+                tokio::spawn(async move { app.sweep_on(&stop).await })
             })
             .collect();
         let mut looked = first;
@@ -96,15 +102,16 @@ impl App {
         Ok(looked)
     }
 
-    async fn sweep_on(&self) -> Result<usize, AppError> {
+    async fn sweep_on(&self, stop: &watch::Receiver<bool>) -> Result<usize, AppError> {
         let mut looked = 0;
-        loop {
+        while !*stop.borrow() {
             let now = self.sweep_once().await?;
             looked += now;
             if (now as u64) < BATCH {
-                return Ok(looked);
+                break;
             }
         }
+        Ok(looked)
     }
 
     /// All together; where one of them fails for a reason of its own, in halves, so that it is found and holds nobody up.
@@ -161,7 +168,7 @@ impl App {
         let process = self.new_id().simple().to_string();
         let mut beaten: Option<Instant> = None;
         while !*stop.borrow() {
-            let swept = self.sweep_through().await;
+            let swept = self.sweep_until(&stop).await;
             if swept.is_ok() && beaten.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
                 self.beat(&process).await;
                 beaten = Some(Instant::now());

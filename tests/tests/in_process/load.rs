@@ -15,6 +15,7 @@ use xingfuma_app::{
 };
 use xingfuma_domain::order::{Order, Refusal, State, Status};
 use xingfuma_queue::Hint;
+use xingfuma_store::StoreError;
 
 use crate::{
     on_both_databases,
@@ -30,6 +31,8 @@ on_both_databases!(
 
 /// Placements under way at the same time.
 const AT_ONCE: usize = 256;
+/// How often a placement is sent again when the database had no time for it.
+const PLACED_AGAIN: usize = 20;
 /// What may fall due in a day has to be done within this time.
 const MADE_UP_WITHIN: Duration = Duration::from_secs(60);
 /// As many open orders as one may hold where the roster says nothing else.
@@ -48,19 +51,27 @@ async fn place_many(county: &SmallCounty, count: usize) -> Vec<Uuid> {
             placed.push(placing.join_next().await.expect("some are under way").expect("it ends well"));
         }
         let (app, caller) = (county.app.clone(), county.people.resident.clone());
-        let request = PlaceRequest {
-            sign: Some(county.sign()),
-            category: "errand".to_owned(),
-            description: "代买一袋米".to_owned(),
-            ..PlaceRequest::default()
-        };
+        let sign = county.sign();
         placing.spawn(async move {
             let key = format!("load {number}");
-            let keyed = app.keyed(caller.actor.person, "/orders", &key, key.as_bytes());
-            let id: xingfuma_app::command::Render =
-                std::sync::Arc::new(|seen| (201, seen.order.id.as_bytes().to_vec()));
-            let reply = app.place(&caller, None, request, keyed, id).await.expect("a good order");
-            Uuid::from_slice(&reply.body).expect("an id")
+            // A machine that does something else besides keeps some waiting too long; they come again under their key.
+            for _ in 0..PLACED_AGAIN {
+                let request = PlaceRequest {
+                    sign: Some(sign.clone()),
+                    category: "errand".to_owned(),
+                    description: "代买一袋米".to_owned(),
+                    ..PlaceRequest::default()
+                };
+                let keyed = app.keyed(caller.actor.person, "/orders", &key, key.as_bytes());
+                let id: xingfuma_app::command::Render =
+                    std::sync::Arc::new(|seen| (201, seen.order.id.as_bytes().to_vec()));
+                match app.place(&caller, None, request, keyed, id).await {
+                    Ok(reply) => return Uuid::from_slice(&reply.body).expect("an id"),
+                    Err(AppError::Store(StoreError::Database(_)) | AppError::Unavailable(_)) => {}
+                    Err(error) => panic!("a good order: {error}"),
+                }
+            }
+            panic!("nobody takes it");
         });
     }
     while let Some(id) = placing.join_next().await {
