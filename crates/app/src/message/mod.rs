@@ -45,6 +45,11 @@ pub struct Outside {
 }
 
 impl Outside {
+    /// Whether there is any way out of the house.
+    pub fn is_configured(&self) -> bool {
+        !self.templates.is_empty() || self.sms.is_some()
+    }
+
     /// Whether a topic can go out at all.
     pub fn tells(&self, topic: &str) -> bool {
         self.template(topic).is_some() || (self.sms.is_some() && self.texts.has_sms(topic))

@@ -230,8 +230,11 @@ impl App {
         }
     }
 
-    /// Sends for ever, until told to stop; what is in hand is finished.
+    /// Sends for ever, until told to stop; what is in hand is finished. Returns at once where there is no way out.
     pub async fn run_senders(&self, stop: watch::Receiver<bool>) {
+        if !self.outside.is_configured() {
+            return;
+        }
         let senders = (0..SIDE_BY_SIDE).map(|_| self.send_for_ever(stop.clone()));
         tokio::join!(futures_util::future::join_all(senders), self.look_for_lost(stop.clone()));
     }
