@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use xingfuma_app::Caller;
 use xingfuma_app::command::{Keyed, Reply};
+use xingfuma_app::{App, Caller, OrderFound};
 
 use crate::State;
 use crate::problem::Problem;
@@ -34,20 +34,51 @@ impl FromRequest for LoggedIn {
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let state = request.app_data::<web::Data<State>>().cloned();
         let asked = request.clone();
-        let token = bearer(request.headers()).map(str::to_owned);
         Box::pin(async move {
-            let refused = || Problem::new(401, "unauthenticated");
-            let state = state.ok_or_else(refused)?;
-            let token = token.ok_or_else(refused)?;
-            let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
-            let app = state.app.clone();
-            let caller = state.app.run(async move { app.caller(session).await }).await?;
+            let (app, session) = session_of(&asked)?;
+            let on = app.clone();
+            let caller = on.run(async move { app.caller(session).await }).await?;
             asked.extensions_mut().insert(Asking(caller.actor.person));
             Ok(LoggedIn(caller))
         })
     }
+}
+
+/// The same of a request that names an order by its path's `{id}`, with that order: one look at the database for both.
+pub(crate) struct LoggedInFor(pub(crate) Caller, pub(crate) Option<OrderFound>);
+
+impl FromRequest for LoggedInFor {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<LoggedInFor, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let asked = request.clone();
+        Box::pin(async move {
+            let (app, session) = session_of(&asked)?;
+            // What is no id names no order; the handler says so to whoever has logged in.
+            let order: Option<Uuid> = asked.match_info().get("id").and_then(|id| id.parse().ok());
+            let on = app.clone();
+            let (caller, found) = match order {
+                Some(order) => {
+                    let read = on.run(async move { app.caller_with_order(session, order).await }).await?;
+                    (read.0, Some(read.1))
+                }
+                None => (on.run(async move { app.caller(session).await }).await?, None),
+            };
+            asked.extensions_mut().insert(Asking(caller.actor.person));
+            Ok(LoggedInFor(caller, found))
+        })
+    }
+}
+
+/// The session that a request's token names; it is not looked up yet.
+fn session_of(request: &HttpRequest) -> Result<(App, Uuid), Problem> {
+    let refused = || Problem::new(401, "unauthenticated");
+    let state = request.app_data::<web::Data<State>>().ok_or_else(refused)?;
+    let token = bearer(request.headers()).ok_or_else(refused)?;
+    let session = state.tokens.read(token, state.app.clock.now()).ok_or_else(refused)?;
+    Ok((state.app.clone(), session))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

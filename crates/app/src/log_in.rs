@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 use xingfuma_domain::access::Grant;
 use xingfuma_store::people::{self, AccountRow};
-use xingfuma_store::sessions::{self, NewSession, RefreshRow};
+use xingfuma_store::sessions::{self, LiveSession, NewSession, RefreshRow};
 use xingfuma_store::{StoreError, transact};
 
 use crate::keys::{DataKey, hash};
@@ -297,8 +297,14 @@ impl App {
     /// [`AppError::Unauthenticated`] when it is revoked, over or unknown.
     pub async fn caller(&self, session: Uuid) -> Result<Caller, AppError> {
         let live = self.live_session(session).await?;
-        let live = live.filter(|live| live.actor.county == self.settings.county);
-        let live = live.ok_or(AppError::Unauthenticated)?;
+        self.caller_of(session, live.ok_or(AppError::Unauthenticated)?)
+    }
+
+    /// The caller of a session that was found alive; one of another county is unknown here.
+    pub(crate) fn caller_of(&self, session: Uuid, live: LiveSession) -> Result<Caller, AppError> {
+        if live.actor.county != self.settings.county {
+            return Err(AppError::Unauthenticated);
+        }
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);
         let private = live.private.map(Arc::from);
         Ok(Caller { actor: live.actor, session, surname: live.surname, data_key, private })

@@ -60,8 +60,9 @@ pub struct LiveSession {
     pub private: Option<Vec<u8>>,
 }
 
+/// A live session as a statement answers it.
 #[derive(FromQueryResult)]
-struct LiveRow {
+pub(crate) struct LiveRow {
     id: Uuid,
     person_id: Uuid,
     county: String,
@@ -71,8 +72,9 @@ struct LiveRow {
     grants: Option<String>,
 }
 
-fn team_text(store: &Store) -> &'static str {
-    if store.is_postgres() { "coalesce(g.team_id::text, '')" } else { "coalesce(lower(hex(g.team_id)), '')" }
+/// A role's team as text, or nothing.
+pub(crate) fn team_text(postgres: bool) -> &'static str {
+    if postgres { "coalesce(g.team_id::text, '')" } else { "coalesce(lower(hex(g.team_id)), '')" }
 }
 
 /// The session, if it is neither revoked nor over, with its person's roles: one round trip.
@@ -122,18 +124,25 @@ pub async fn live_all(
 }
 
 /// Neither revoked nor over, of a person who is still there; `$2` is now.
-const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
+pub(crate) const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
 
-fn live_text(store: &Store) -> String {
+/// What a live session is read as, of `session s` and its `person p`; `team` writes a role's team as text.
+pub(crate) fn live_columns(team: &str) -> String {
     format!(
-        "SELECT s.id, s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || \
-         g.area_code || '|' || {}, ';') FROM role_grant g WHERE g.person_id = s.person_id AND g.revoked_at IS NULL) \
-         AS grants FROM session s JOIN person p ON p.id = s.person_id",
-        team_text(store)
+        "s.id, s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || \
+         g.area_code || '|' || {team}, ';') FROM role_grant g WHERE g.person_id = s.person_id \
+         AND g.revoked_at IS NULL) AS grants"
     )
 }
 
-fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
+fn live_text(store: &Store) -> String {
+    format!(
+        "SELECT {} FROM session s JOIN person p ON p.id = s.person_id",
+        live_columns(team_text(store.is_postgres()))
+    )
+}
+
+pub(crate) fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
     let Some(data_key) = row.data_key else { return Ok(None) };
     let county = row.county.parse().map_err(unreadable)?;
     let actor = Actor { person: row.person_id, county, grants: parse_grants(row.grants.as_deref())? };
@@ -152,7 +161,7 @@ pub async fn grants(store: &Store, person: Uuid) -> Result<Vec<Grant>, StoreErro
     let text = format!(
         "SELECT string_agg(g.role || '|' || g.area_code || '|' || {}, ';') AS grants \
          FROM role_grant g WHERE g.person_id = $1 AND g.revoked_at IS NULL",
-        team_text(store)
+        team_text(store.is_postgres())
     );
     let row: Option<Gathered> = sql::one(store.pool(), &text, vec![person.into()]).await?;
     parse_grants(row.and_then(|row| row.grants).as_deref())
