@@ -41,7 +41,7 @@ pub(crate) fn jpeg(seed: u32) -> Vec<u8> {
 pub(crate) fn exif() -> Vec<u8> {
     let text = format!("{SECRET}\0");
     // Eight bytes of header; a directory of three entries; a directory of one entry; the text.
-    let (first, gps) = (8_u32, 8 + 2 + 3 * 12 + 4);
+    let (first, gps) = (8_u32, 8_u32 + 2 + 3 * 12 + 4);
     let text_at = gps + 2 + 12 + 4;
     let mut tiff = b"MM\0\x2a".to_vec();
     let entry = |tiff: &mut Vec<u8>, tag: u16, kind: u16, count: u32, value: [u8; 4]| {

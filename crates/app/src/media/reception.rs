@@ -3,7 +3,7 @@
 //! A file is small until it has shown that it is large: up to [`SMALL`] anybody may send at any pace, because that costs
 //! little; what grows beyond needs a place among the large ones. So somebody who sends a byte a second takes no place from
 //! those who send a photo, and the memory of all files together is bounded: `large_at_once` times the largest file, and
-//! [`UNDER_WAY_MOST`] times [`SMALL`].
+//! 512 times [`SMALL`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
