@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, OnceCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     thread::sleep,
@@ -84,6 +84,35 @@ const EVERYBODY: [Who; 15] = [
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
 const ENDINGS: [&str; 3] =
     ["POST /api/v1/auth/logout", "POST /api/v1/staff/{id}/totp/reset", "DELETE /api/v1/me"];
+
+/// POSTs without an `Idempotency-Key`: what is done anew each time, and why.
+const DONE_ANEW: [(&str, &str); 8] = [
+    ("POST /api/v1/auth/wechat", "a log-in: the code is good once"),
+    ("POST /api/v1/auth/password", "a log-in: nobody's session is kept for somebody else"),
+    ("POST /api/v1/auth/refresh", "gives the same successor again for 30 seconds by itself"),
+    ("POST /api/v1/auth/logout", "ending what has ended is no harm, and who repeats it is nobody any more"),
+    ("POST /api/v1/me/export", "an export: never kept, because it is everything"),
+    ("POST /api/v1/me/guardian-code", "stores nothing: the code follows from who and when"),
+    ("POST /api/v1/orders/{id}/contact", "a disclosure: each one is logged by itself, and none is kept"),
+    ("POST /api/v1/media", "an upload: the same file is the same file"),
+];
+
+/// Keyed POSTs that are never done here, because who may gets a refusal, and the tests in which they are done twice.
+const DONE_ELSEWHERE: [(&str, &str); 13] = [
+    ("POST /api/v1/auth/wechat/phone", "own_data"),
+    ("POST /api/v1/badges/{number}/revoke", "plates"),
+    ("POST /api/v1/me/totp/confirm", "second_factor"),
+    ("POST /api/v1/me/wards", "consents"),
+    ("POST /api/v1/orders/{id}/corrections", "beside"),
+    ("POST /api/v1/orders/{id}/corrections/{correction}/inspect", "beside"),
+    ("POST /api/v1/orders/{id}/extend", "beside"),
+    ("POST /api/v1/orders/{id}/revisit", "beside"),
+    ("POST /api/v1/score/periods/{month}/seal", "periods"),
+    ("POST /api/v1/signs/{code}/replace", "plates"),
+    ("POST /api/v1/signs/{code}/revoke", "plates"),
+    ("POST /api/v1/staff/{id}/totp/reset", "second_factor"),
+    ("POST /api/v1/volunteers/{id}/badge", "plates"),
+];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -341,6 +370,10 @@ struct World {
     shop: OnceCell<MadeShop>,
     /// Lines of the notice that were objected to.
     objected: Cell<i64>,
+    /// The served specification.
+    document: Value,
+    /// Operations whose answers were given again under their keys.
+    kept: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -373,7 +406,9 @@ impl World {
             department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
             operator: id_of(&people[&Who::Operator]),
+            document: people[&Who::Anonymous].get("/openapi.json").expect(200),
             people,
+            kept: BTreeSet::new(),
             ready: BTreeMap::new(),
             shop: OnceCell::new(),
             objected: Cell::new(1),
@@ -623,7 +658,14 @@ impl World {
         if matches!(trial.target, Target::Deduction) {
             body["entryId"] = json!(id);
         }
-        let answer = self.ask(operation, who, &id, &body);
+        let key = fresh_key();
+        let answer = self.ask(operation, who, &id, &body, &key);
+        if operation.starts_with("POST ")
+            && answer.status < 300
+            && !DONE_ANEW.iter().any(|(one, _)| *one == operation)
+        {
+            self.is_kept(operation, who, &id, &body, &key, &answer);
+        }
         if let (Some(stage), Some(made)) = (stage, made) {
             if answer.status >= 300 || operation.starts_with("GET ") || operation.ends_with("/contact") {
                 self.ready.insert(stage, made);
@@ -639,8 +681,23 @@ impl World {
         answer.status
     }
 
-    fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
+    /// Asked again under its key, the answer is the same.
+    fn is_kept(&mut self, operation: &str, who: Who, id: &str, body: &Value, key: &str, answer: &Answer) {
+        let path = self.path(operation, id);
+        let path = path.strip_prefix("/api/v1").expect("a path of the contract");
+        let reads_body = self.specification(operation)["requestBody"].is_object();
+        self.people[&who].is_kept(path, key, body.to_string().as_bytes(), reads_body, answer);
+        self.kept.insert(operation.to_owned());
+    }
+
+    /// What the served specification says of an operation.
+    fn specification(&self, operation: &str) -> &Value {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        &self.document["paths"][path][method.to_lowercase()]
+    }
+
+    fn path(&self, operation: &str, id: &str) -> String {
+        let (_, path) = operation.split_once(' ').expect("a method and a path");
         let path =
             if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
@@ -649,20 +706,23 @@ impl World {
             "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
             _ => path.replace("{correction}", NOTHING),
         };
-        let path = path
-            .replace("{id}", id)
+        path.replace("{id}", id)
             .replace("{code}", &self.sign)
             .replace("{number}", &self.badge)
             .replace("{month}", NOTICE)
             .replace("/reconciliation", "/reconciliation?month=2026-10")
-            .replace("/leaderboards", "/leaderboards?by=township");
+            .replace("/leaderboards", "/leaderboards?by=township")
+    }
+
+    fn ask(&self, operation: &str, who: Who, id: &str, body: &Value, key: &str) -> Answer {
+        let method = operation.split(' ').next().expect("a method");
+        let path = self.path(operation, id);
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),
             Some(path) => {
                 let bytes = body.to_string().into_bytes();
-                let key = fresh_key();
-                client.send(method, path, &[(IDEMPOTENCY_KEY, &key)], &bytes).expect("an answer")
+                client.send(method, path, &[(IDEMPOTENCY_KEY, key)], &bytes).expect("an answer")
             }
             None => client.get_outside(&path).expect("an answer"),
         }
@@ -670,7 +730,7 @@ impl World {
 
     /// "Not yours" and "not there" are the same answer but for the request's id.
     fn looks_like_nothing(&self, operation: &str, who: Who, id: &str, body: &Value, answer: &Answer) {
-        let nothing = self.ask(operation, who, NOTHING, body);
+        let nothing = self.ask(operation, who, NOTHING, body, &fresh_key());
         let bare = |answer: &Answer| {
             let mut problem = answer.json();
             problem["requestId"] = Value::Null;
@@ -793,6 +853,7 @@ fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String
     rows.sort_by_key(|(operation, _)| {
         operation.split_once(' ').map(|(method, path)| (path.to_owned(), method.to_owned()))
     });
+    everything_effectful_is_done_once(&world, &all);
     let found = written(&rows);
     if std::env::var_os("XINGFUMA_RENEW").is_some() {
         fs::write(table_path(), &found).expect("the table is written");
@@ -814,6 +875,28 @@ fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String
         "the table is another (- committed, + found):\n{}",
         differences.join("\n")
     );
+}
+
+/// Every POST of the specification takes an `Idempotency-Key` and was done twice under one, here or in another test, or
+/// stands in the list of those that are done anew.
+fn everything_effectful_is_done_once(world: &World, all: &[String]) {
+    let names =
+        |list: &[(&str, &str)]| list.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let (anew, elsewhere) = (names(&DONE_ANEW), names(&DONE_ELSEWHERE));
+    let takes_key = |operation: &str| {
+        let parameters = world.specification(operation)["parameters"].as_array().cloned();
+        parameters.unwrap_or_default().iter().any(|parameter| parameter["name"] == IDEMPOTENCY_KEY)
+    };
+    for operation in all.iter().filter(|operation| operation.starts_with("POST ")) {
+        let (is_anew, is_kept) = (anew.contains(operation), world.kept.contains(operation));
+        assert_eq!(takes_key(operation), !is_anew, "{operation}: a key, or a reason in DONE_ANEW");
+        assert!(is_anew || is_kept || elsewhere.contains(operation), "{operation}: its key was never tried");
+        assert!(!(is_kept && elsewhere.contains(operation)), "{operation} is done here by now");
+    }
+    let known: BTreeSet<String> = all.iter().cloned().collect();
+    let gone: Vec<&String> = elsewhere.iter().filter(|operation| !known.contains(*operation)).collect();
+    assert!(gone.is_empty(), "not served: {gone:?}");
+    println!("{} POSTs were done twice under one key", world.kept.len());
 }
 
 #[test]

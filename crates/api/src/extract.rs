@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xingfuma_app::Caller;
 use xingfuma_app::command::{Keyed, Reply};
+use xingfuma_app::once::Once;
 
 use crate::State;
 use crate::problem::Problem;
@@ -22,8 +23,11 @@ const BODY_LARGEST: usize = 64 * 1024;
 /// Longest idempotency key, in bytes.
 const KEY_LONGEST: usize = 128;
 
-/// Somebody who has logged in; without him the answer is 401.
+/// Somebody who has logged in; without him the answer is 401. Staff that owes a second factor gets 403.
 pub(crate) struct LoggedIn(pub(crate) Caller);
+
+/// As [`LoggedIn`], with or without a second factor: for what sets one up, and for logging out.
+pub(crate) struct Unproved(pub(crate) Caller);
 
 /// Who asks, for what is noted when he is refused.
 #[derive(Clone, Copy)]
@@ -34,20 +38,37 @@ impl FromRequest for LoggedIn {
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let state = request.app_data::<web::Data<State>>().cloned();
-        let asked = request.clone();
-        let token = bearer(request.headers()).map(str::to_owned);
+        let request = request.clone();
         Box::pin(async move {
-            let refused = || Problem::new(401, "unauthenticated");
-            let state = state.ok_or_else(refused)?;
-            let token = token.ok_or_else(refused)?;
-            let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
-            let app = state.app.clone();
-            let caller = state.app.run(async move { app.caller(session).await }).await?;
-            asked.extensions_mut().insert(Asking(caller.actor.person));
-            Ok(LoggedIn(caller))
+            let caller = caller(&request).await?;
+            if caller.unproved {
+                Err(Problem::new(403, "second_factor_required"))
+            } else {
+                Ok(LoggedIn(caller))
+            }
         })
     }
+}
+
+impl FromRequest for Unproved {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Unproved, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { caller(&request).await.map(Unproved) })
+    }
+}
+
+async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+    let refused = || Problem::new(401, "unauthenticated");
+    let state = request.app_data::<web::Data<State>>().cloned().ok_or_else(refused)?;
+    let token = bearer(request.headers()).ok_or_else(refused)?;
+    let session = state.tokens.read(token, state.app.clock.now()).ok_or_else(refused)?;
+    let app = state.app.clone();
+    let caller = state.app.run(async move { app.caller(session).await }).await?;
+    request.extensions_mut().insert(Asking(caller.actor.person));
+    Ok(caller)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -132,6 +153,16 @@ pub(crate) fn required_key(
     keyed(state, caller, request, body)?.ok_or_else(|| Problem::new(400, "idempotency_key_required"))
 }
 
+/// For what is answered with nothing, and done once where the caller gave a key.
+pub(crate) fn once_silently(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Once<()>, Problem> {
+    Ok(Once::silently(keyed(state, caller, request, body)?))
+}
+
 /// The version that the caller insists on.
 pub(crate) fn if_match(request: &HttpRequest) -> Result<Option<i64>, Problem> {
     let Some(value) = request.headers().get("if-match") else { return Ok(None) };
@@ -207,7 +238,9 @@ impl<T> Items<T> {
 pub(crate) fn respond(reply: Reply) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(reply.status);
     let mut response = HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::OK));
-    response.content_type("application/json");
+    if !reply.body.is_empty() {
+        response.content_type("application/json");
+    }
     if reply.replayed {
         response.insert_header(("idempotent-replayed", "true"));
     }

@@ -37,11 +37,14 @@ mod request_id;
 mod room;
 mod scan;
 mod score;
+mod shapes;
 mod shop;
 mod showcase;
 mod stream;
 mod token;
 mod totp;
+
+use shapes::Shapes;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -75,7 +78,7 @@ macro_rules! operations {
             ),
             paths($($module::$name),+),
             components(schemas(problem::ProblemBody)),
-            modifiers(&Bearer, &ProblemType),
+            modifiers(&Bearer, &ProblemType, &Shapes),
         )]
         struct Document;
     };
@@ -217,9 +220,7 @@ struct ProblemType;
 
 impl utoipa::Modify for ProblemType {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let operations = document.paths.paths.values_mut().flat_map(|path| {
-            [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
-        });
+        let operations = document.paths.paths.values_mut().flat_map(shapes::operations_mut);
         for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
             let RefOr::T(response) = response else { continue };
             if response.content.get(JSON).is_some_and(is_problem)

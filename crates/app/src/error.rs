@@ -38,6 +38,9 @@ pub enum AppError {
     /// Fields that are not as they should be.
     #[error("invalid fields")]
     Invalid(Vec<FieldFault>),
+    /// What was sent is of the right shape and good for nothing; with a stable code.
+    #[error("unusable: {0}")]
+    Unusable(&'static str),
     /// The domain refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -40,6 +40,7 @@ pub mod metrics;
 pub mod notice;
 pub mod notify;
 pub mod offering;
+pub mod once;
 pub mod own_data;
 pub mod passbook;
 pub mod period;
@@ -70,6 +71,7 @@ use limits::Limits;
 use metrics::Metrics;
 use privacy::{PersonPrivate, Private};
 use text::KnownWords;
+use totp::SecondFactorRule;
 
 /// What a program needs to be told about itself.
 #[derive(Clone, Debug)]
@@ -84,6 +86,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The rules of scoring.
     pub rules: RuleBook,
+    /// Of whom a second factor is insisted on.
+    pub second_factor: SecondFactorRule,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -311,6 +315,8 @@ pub struct Caller {
     pub session: Uuid,
     /// His surname, for those who may know it.
     pub surname: String,
+    /// A second factor is insisted on, and none was shown in this session: he may set one up, and nothing else.
+    pub unproved: bool,
     data_key: Arc<DataKey>,
     /// Name and phone, sealed under his key.
     private: Option<Arc<[u8]>>,

@@ -36,7 +36,7 @@ async fn answer_all(app: &App, batch: Vec<Question>) {
     let mut ids: Vec<Uuid> = batch.iter().map(|question| question.session).collect();
     ids.sort_unstable();
     ids.dedup();
-    match sessions::live_all(&app.store, &ids, app.clock.now()).await {
+    match sessions::live_all(&app.store, &ids, app.clock.now(), app.asks()).await {
         Ok(found) => {
             for question in batch {
                 // Whoever has hung up does not want to know.

@@ -283,6 +283,8 @@ pub enum Action {
     KeepShop,
     /// See a shop's books.
     ReadShopBooks,
+    /// See the whole names of those who gave something to a shop.
+    ReadDonors,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -303,6 +305,7 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         }
         Action::KeepShop => &[Role::Shopkeeper],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReadDonors => &[Role::Shopkeeper, Role::Dispatcher],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -699,6 +702,7 @@ mod tests {
                 Action::KeepRoster,
                 Action::OpenShop,
                 Action::ReadShopBooks,
+                Action::ReadDonors,
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
@@ -706,7 +710,7 @@ mod tests {
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
         (Role::Department, &[]),
-        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks]),
+        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks, Action::ReadDonors]),
         (
             Role::CountyAdmin,
             &[
@@ -742,7 +746,7 @@ mod tests {
         ),
     ];
 
-    const ACTIONS: [Action; 20] = [
+    const ACTIONS: [Action; 21] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -763,6 +767,7 @@ mod tests {
         Action::OpenShop,
         Action::KeepShop,
         Action::ReadShopBooks,
+        Action::ReadDonors,
     ];
 
     #[test]

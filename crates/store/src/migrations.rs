@@ -54,6 +54,8 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step { name: "m0041_proofs", text: include_str!("../schema/0041_proofs.sql") }),
+            Box::new(Step { name: "m0042_donor", text: include_str!("../schema/0042_donor.sql") }),
         ]
     }
 }

@@ -27,6 +27,8 @@ pub struct NewSession {
     pub expires_at: DateTime<Utc>,
     /// Hash of the refresh token.
     pub refresh_hash: Vec<u8>,
+    /// It was opened with a code of the second factor.
+    pub proved: bool,
 }
 
 /// Opens a session.
@@ -34,7 +36,7 @@ pub struct NewSession {
 /// # Errors
 /// When the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, session: &NewSession) -> Result<(), StoreError> {
-    let mut rows = Rows::new(6);
+    let mut rows = Rows::new(7);
     rows.push([
         session.id.into(),
         session.county.to_string().into(),
@@ -42,8 +44,10 @@ pub async fn insert(conn: &impl ConnectionTrait, session: &NewSession) -> Result
         session.created_at.into(),
         session.expires_at.into(),
         session.refresh_hash.clone().into(),
+        session.proved.into(),
     ]);
-    rows.insert(conn, "session (id, county, person_id, created_at, expires_at, refresh_hash)", "").await?;
+    let into = "session (id, county, person_id, created_at, expires_at, refresh_hash, proved)";
+    rows.insert(conn, into, "").await?;
     Ok(())
 }
 
@@ -58,6 +62,17 @@ pub struct LiveSession {
     pub data_key: Vec<u8>,
     /// Name and phone, sealed.
     pub private: Option<Vec<u8>>,
+    /// Its person is staff and has shown no second factor in it; told only where that was asked for.
+    pub unproved: bool,
+}
+
+/// What a look-up of sessions asks besides who somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// Whether staff has shown a second factor.
+    StaffProof,
 }
 
 #[derive(FromQueryResult)]
@@ -68,6 +83,7 @@ struct LiveRow {
     surname: String,
     data_key: Option<Vec<u8>>,
     private: Option<Vec<u8>>,
+    unproved: bool,
     grants: Option<String>,
 }
 
@@ -79,8 +95,13 @@ fn team_text(store: &Store) -> &'static str {
 ///
 /// # Errors
 /// When the database fails or a role cannot be read.
-pub async fn live(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<LiveSession>, StoreError> {
-    let text = format!("{} WHERE s.id = $1 AND {LIVE}", live_text(store));
+pub async fn live(
+    store: &Store,
+    id: Uuid,
+    now: DateTime<Utc>,
+    asks: Asks,
+) -> Result<Option<LiveSession>, StoreError> {
+    let text = format!("{} WHERE s.id = $1 AND {LIVE}", live_text(store, asks));
     let row: Option<LiveRow> = sql::one(store.pool(), &text, vec![id.into(), now.into()]).await?;
     row.map(live_session).transpose().map(Option::flatten)
 }
@@ -93,17 +114,18 @@ pub async fn live_all(
     store: &Store,
     ids: &[Uuid],
     now: DateTime<Utc>,
+    asks: Asks,
 ) -> Result<HashMap<Uuid, LiveSession>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
     let Some(lanes) = store.lanes() else {
         for id in ids {
-            if let Some(session) = live(store, *id, now).await? {
+            if let Some(session) = live(store, *id, now, asks).await? {
                 found.insert(*id, session);
             }
         }
         return Ok(found);
     };
-    let text = format!("{} WHERE s.id = ANY ($1) AND {LIVE}", live_text(store));
+    let text = format!("{} WHERE s.id = ANY ($1) AND {LIVE}", live_text(store, asks));
     let ids = ids.to_vec();
     for row in lanes
         .run(move |connection| {
@@ -124,9 +146,15 @@ pub async fn live_all(
 /// Neither revoked nor over, of a person who is still there; `$2` is now.
 const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
 
-fn live_text(store: &Store) -> String {
+fn live_text(store: &Store, asks: Asks) -> String {
+    let unproved = match asks {
+        Asks::Nothing => "FALSE",
+        Asks::StaffProof => {
+            "NOT s.proved AND EXISTS (SELECT 1 FROM account c WHERE c.person_id = s.person_id)"
+        }
+    };
     format!(
-        "SELECT s.id, s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || \
+        "SELECT s.id, s.person_id, s.county, p.surname, p.data_key, p.private, {unproved} AS unproved, (SELECT string_agg(g.role || '|' || \
          g.area_code || '|' || {}, ';') FROM role_grant g WHERE g.person_id = s.person_id AND g.revoked_at IS NULL) \
          AS grants FROM session s JOIN person p ON p.id = s.person_id",
         team_text(store)
@@ -137,7 +165,8 @@ fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
     let Some(data_key) = row.data_key else { return Ok(None) };
     let county = row.county.parse().map_err(unreadable)?;
     let actor = Actor { person: row.person_id, county, grants: parse_grants(row.grants.as_deref())? };
-    Ok(Some(LiveSession { actor, surname: row.surname, data_key, private: row.private }))
+    let LiveRow { surname, private, unproved, .. } = row;
+    Ok(Some(LiveSession { actor, surname, data_key, private, unproved }))
 }
 
 /// The roles of a person at this moment.
@@ -200,6 +229,15 @@ pub async fn rotate(
                 WHERE id = $1 AND refresh_hash = $2 AND revoked_at IS NULL";
     let values = vec![id.into(), old.to_vec().into(), new.to_vec().into(), now.into()];
     Ok(sql::run(conn, text, values).await? == 1)
+}
+
+/// A code of the second factor was shown in a session.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prove(conn: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
+    sql::run(conn, "UPDATE session SET proved = TRUE WHERE id = $1", vec![id.into()]).await?;
+    Ok(())
 }
 
 /// Ends a session.

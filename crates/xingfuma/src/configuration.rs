@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use xingfuma_app::AppError;
 use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
+use xingfuma_app::totp::SecondFactorRule;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::StoreError;
 
@@ -56,6 +57,14 @@ pub(crate) struct Configuration {
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors: CorsConfiguration,
+    pub(crate) staff: StaffConfiguration,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StaffConfiguration {
+    /// `off`, or `staff`: whoever logs in with a password has to have a second factor.
+    pub(crate) second_factor: SecondFactorRule,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -134,6 +143,7 @@ impl Default for Configuration {
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             cors: CorsConfiguration::default(),
+            staff: StaffConfiguration::default(),
         }
     }
 }

@@ -78,7 +78,8 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let (public_url, limits) = (configuration.public_url.clone(), configuration.limits.clone());
     let roots = configuration.audit.roots.clone();
     let rules = crate::rules::configured(configuration)?;
-    let settings = Settings { county, public_url, roots, limits, rules };
+    let second_factor = configuration.staff.second_factor;
+    let settings = Settings { county, public_url, roots, limits, rules, second_factor };
     let foundation = Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat };
     let app = App::start(foundation).await?;
     app.follow_database_clock().await;
