@@ -21,7 +21,7 @@ REQUIRED = {
     "XINGFUMA_COUNTY__CODE",
 }
 # What may be left out: empty values are as good as none.
-OPTIONAL = {"XINGFUMA_KEYS__DATA_OLD", "XINGFUMA_CORS__ORIGINS"}
+OPTIONAL = {"XINGFUMA_KEYS__DATA_OLD", "XINGFUMA_CORS__ORIGINS", "XINGFUMA_STAFF__SECOND_FACTOR"}
 failures = []
 
 

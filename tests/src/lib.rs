@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod events;
+pub mod notice;
 pub mod program;
 pub mod services;
 pub mod wire;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
     events::Events,
+    notice,
     program::{Demo, Fleet},
 };
 
@@ -24,7 +25,7 @@ const DISPATCHED_WITHIN: Duration = Duration::from_secs(15);
 /// The id of the grant that makes a resident a volunteer.
 const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
 /// The month of the notice.
-const NOTICE: &str = "2025-11";
+const NOTICE: &str = notice::MONTH;
 /// An id that nothing has.
 const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -397,8 +398,8 @@ impl World {
         let roles = people[&Who::Sibling].get("/me").expect(200);
         assert_eq!(roles["roles"][0]["role"], "volunteer", "counts at the next request: {roles}");
         let me = people[&Who::Worker].get("/me").expect(200);
-        let _ = sql(&running_notice());
-        let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
+        let _ = sql(&notice::running());
+        let _ = sql(&notice::lines(accounts.grid(), is_postgres));
         World {
             sign: accounts.sign().to_owned(),
             badge: text(&me, "badge"),
@@ -775,29 +776,6 @@ fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
          SELECT {grant}, t.county, {person}, 'volunteer', a.area_code, t.id, '2026-01-01 00:00:00+00:00' \
          FROM team t JOIN team_area a ON a.team_id = t.id \
          WHERE t.kind = 'grid' AND a.area_code <> '{grid}' ORDER BY a.area_code LIMIT 1"
-    )
-}
-
-/// SQL that publishes the list of a month long past, with a notice that runs for ever.
-fn running_notice() -> String {
-    format!(
-        "INSERT INTO score_period (county, month, status, claims_closed_at, working_days, published_at, notice_ends_at, \
-         line_count, points) VALUES ('140724', '{NOTICE}', 'notice', '2025-12-01T00:00:00+00:00', 5, \
-         '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, 100)"
-    )
-}
-
-/// SQL that writes a hundred lines of that list, of people whom nobody knows.
-fn lines_of_notice(grid: &str, is_postgres: bool) -> String {
-    let lines = (1..=100).map(|number| {
-        let id = format!("{number:032x}");
-        let id = if is_postgres { format!("'{id}'") } else { format!("X'{id}'") };
-        format!("('140724', '{NOTICE}', {id}, {number}, '{grid}', 1, 1, 0, 0, 'standing')")
-    });
-    format!(
-        "INSERT INTO score_period_line (county, month, person_id, number, area_code, points, entries, late, corrected, \
-         status) VALUES {}",
-        lines.collect::<Vec<_>>().join(", ")
     )
 }
 

@@ -88,7 +88,10 @@ fn can_do_nothing(client: &Client) {
                         .collect::<Vec<_>>()
                         .join("/");
                 let short = filled.strip_prefix("/api/v1").expect("a path of the contract");
-                let answer = client.send(&method.to_uppercase(), short, &[], b"{}").expect("an answer");
+                let answer = match method.as_str() {
+                    "get" => client.get(short),
+                    method => client.send(&method.to_uppercase(), short, &[], b"{}").expect("an answer"),
+                };
                 assert_eq!(answer.problem(403), "second_factor_required", "{method} {path}");
                 refused += 1;
             }

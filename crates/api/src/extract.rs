@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
+use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,10 +18,14 @@ use xingfuma_app::command::{Keyed, Reply};
 use xingfuma_app::once::Once;
 
 use crate::State;
+use crate::cursor;
 use crate::problem::Problem;
 
 /// Largest JSON body, in bytes.
 const BODY_LARGEST: usize = 64 * 1024;
+/// A body is there within this time, or its sender is let go: a slow one must not hold a connection for ever. Heads have
+/// the server's own limit.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// Longest idempotency key, in bytes.
 const KEY_LONGEST: usize = 128;
 
@@ -33,20 +39,57 @@ pub(crate) struct Unproved(pub(crate) Caller);
 #[derive(Clone, Copy)]
 pub(crate) struct Asking(pub(crate) Uuid);
 
+/// Who asks, found out once a request.
+type Known = Shared<Pin<Box<dyn Future<Output = Result<Caller, Problem>>>>>;
+
+/// Lies with a request whose handler asks who it is from: a body is not even read before that is known, so that 401 and 403
+/// come before what may be wrong with it.
+struct Asked {
+    known: Known,
+    unproved_too: bool,
+}
+
+/// Who asks, if he may ask at all.
+async fn admitted(known: Known, unproved_too: bool) -> Result<Caller, Problem> {
+    let caller = known.await?;
+    if caller.unproved && !unproved_too {
+        return Err(Problem::new(403, "second_factor_required"));
+    }
+    Ok(caller)
+}
+
+async fn identify(request: HttpRequest, unproved_too: bool) -> Result<Caller, Problem> {
+    let known = request.extensions().get::<Asked>().map(|asked| asked.known.clone());
+    let known = known.ok_or_else(|| Problem::new(401, "unauthenticated"))?;
+    if let Ok(caller) = known.clone().await {
+        request.extensions_mut().insert(Asking(caller.actor.person));
+    }
+    admitted(known, unproved_too).await
+}
+
+/// Begins to find out who asks. What it keeps with the request must not hold the request: neither would ever be let go.
+fn begin(request: &HttpRequest, unproved_too: bool) {
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let token = bearer(request.headers()).map(str::to_owned);
+    let known: Pin<Box<dyn Future<Output = Result<Caller, Problem>>>> = Box::pin(async move {
+        let refused = || Problem::new(401, "unauthenticated");
+        let state = state.ok_or_else(refused)?;
+        let token = token.ok_or_else(refused)?;
+        let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
+        let app = state.app.clone();
+        Ok(state.app.run(async move { app.caller(session).await }).await?)
+    });
+    request.extensions_mut().insert(Asked { known: known.shared(), unproved_too });
+}
+
 impl FromRequest for LoggedIn {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        begin(request, false);
         let request = request.clone();
-        Box::pin(async move {
-            let caller = caller(&request).await?;
-            if caller.unproved {
-                Err(Problem::new(403, "second_factor_required"))
-            } else {
-                Ok(LoggedIn(caller))
-            }
-        })
+        Box::pin(async move { identify(request, false).await.map(LoggedIn) })
     }
 }
 
@@ -55,20 +98,10 @@ impl FromRequest for Unproved {
     type Future = Pin<Box<dyn Future<Output = Result<Unproved, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        begin(request, true);
         let request = request.clone();
-        Box::pin(async move { caller(&request).await.map(Unproved) })
+        Box::pin(async move { identify(request, true).await.map(Unproved) })
     }
-}
-
-async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let refused = || Problem::new(401, "unauthenticated");
-    let state = request.app_data::<web::Data<State>>().cloned().ok_or_else(refused)?;
-    let token = bearer(request.headers()).ok_or_else(refused)?;
-    let session = state.tokens.read(token, state.app.clock.now()).ok_or_else(refused)?;
-    let app = state.app.clone();
-    let caller = state.app.run(async move { app.caller(session).await }).await?;
-    request.extensions_mut().insert(Asking(caller.actor.person));
-    Ok(caller)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -88,11 +121,18 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = web::Payload::from_request(request, payload);
+        let asked = request
+            .extensions()
+            .get::<Asked>()
+            .map(|asked| admitted(asked.known.clone(), asked.unproved_too));
         Box::pin(async move {
+            if let Some(asked) = asked {
+                asked.await?;
+            }
             let payload = payload.await.map_err(|_| Problem::new(400, "malformed_request"))?;
-            let bytes = payload
-                .to_bytes_limited(BODY_LARGEST)
+            let bytes = timeout(BODY_WITHIN, payload.to_bytes_limited(BODY_LARGEST))
                 .await
+                .map_err(|_| Problem::new(408, "request_timeout"))?
                 .map_err(|_| Problem::new(413, "payload_too_large"))?
                 .map_err(|_| Problem::new(400, "malformed_request"))?
                 .to_vec();
@@ -203,8 +243,7 @@ impl Page {
     pub(crate) fn before(&self) -> Result<Option<Uuid>, Problem> {
         let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
-        Uuid::from_slice(&bytes).map(Some).map_err(|_| bad())
+        cursor::decode(cursor).map(Some).ok_or_else(bad)
     }
 }
 
@@ -229,7 +268,7 @@ impl<T> Items<T> {
     /// A page; a full one has a next, which begins after `last`.
     pub(crate) fn page(items: Vec<T>, limit: u64, last: Option<Uuid>) -> Items<T> {
         let full = items.len() as u64 >= limit;
-        let next_cursor = last.filter(|_| full).map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+        let next_cursor = last.filter(|_| full).map(cursor::encode);
         Items { items, next_cursor }
     }
 }

@@ -21,6 +21,7 @@ mod board;
 mod claims;
 mod consents;
 mod cors;
+pub mod cursor;
 mod duty;
 mod extract;
 mod leaderboards;

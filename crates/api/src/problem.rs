@@ -88,6 +88,9 @@ impl Problem {
         if let Some(methods) = &self.allow {
             response.insert_header(("allow", methods.as_str()));
         }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("www-authenticate", "Bearer"));
         }
@@ -223,6 +226,7 @@ fn title(code: &str, english: bool) -> &'static str {
         "unavailable" => ("服务暂时不可用，请稍后再试", "Out of reach for a moment; try again"),
         "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),
         "malformed_request" => ("请求格式不正确", "The request is malformed"),
+        "request_timeout" => ("请求超时，请重试", "The request took too long"),
         "payload_too_large" => ("请求内容过大", "The body is too large"),
         "badge_active" => ("已有在用号牌，请先注销", "There is a badge in force; revoke it first"),
         "totp_required" => ("请输入动态验证码", "The code of the second factor is missing"),

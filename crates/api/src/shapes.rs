@@ -85,6 +85,10 @@ fn add_refusals(operation: &mut Operation) {
         add("400", "idempotency_key_invalid");
         add("422", "idempotency_key_reused");
     }
+    if operation.request_body.is_some() {
+        add("408", "request_timeout");
+        add("413", "payload_too_large");
+    }
     if operation.security.is_some() {
         add("403", "second_factor_required");
     }

@@ -203,6 +203,8 @@ pub struct View {
     pub description: Words,
     /// Contact and address.
     pub contact: bool,
+    /// Name and phone with their middles hidden, where the contact is not open: enough to know whom one speaks with.
+    pub contact_masked: bool,
     /// Showing the contact is a disclosure that must be logged.
     pub log_contact: bool,
     /// Why this team.
@@ -233,6 +235,7 @@ pub fn view(actor: &Actor, order: &Order) -> Option<View> {
     Some(View {
         description: if whole { Words::Whole } else { Words::Masked },
         contact: own || at_work,
+        contact_masked: hats.has(Hat::Operator) && !own && !at_work,
         log_contact: at_work && !own,
         decision: watches,
         reveal: hats.has(Hat::Dispatcher) || department || admin,
@@ -349,6 +352,7 @@ mod tests {
     const MASKED: View = View {
         description: Words::Masked,
         contact: false,
+        contact_masked: false,
         log_contact: false,
         decision: false,
         reveal: false,
@@ -358,7 +362,7 @@ mod tests {
     const AT_WORK: View =
         View { description: Words::Whole, contact: true, log_contact: true, coordination: true, ..MASKED };
     const AFTER_WORK: View = View { description: Words::Whole, coordination: true, ..MASKED };
-    const ENTERED: View = View { description: Words::Whole, ..MASKED };
+    const ENTERED: View = View { description: Words::Whole, contact_masked: true, ..MASKED };
     const OF_LEADER: View = View { decision: true, coordination: true, ..MASKED };
     const OF_DISPATCHER: View = View { decision: true, reveal: true, coordination: true, ..MASKED };
     const OF_DEPARTMENT: View = View { reveal: true, coordination: true, ..MASKED };
@@ -569,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_sees_what_he_entered_without_the_contact() {
+    fn an_operator_sees_what_he_entered_and_the_contact_masked() {
         let entered = placed(Channel::Hotline, OPERATOR);
         let grant = |code| Grant { role: Role::Operator, area: area(code), team: None };
         assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Some(ENTERED));
