@@ -22,22 +22,34 @@ ALTER TABLE audit_seal ADD COLUMN slot bigint
 --;
 ALTER TABLE audit_seal ADD COLUMN n bigint
 --;
-CREATE UNIQUE INDEX audit_seal_number ON audit_seal (county, slot, n)
+CREATE INDEX audit_seal_number ON audit_seal (county, slot, n)
 --;
 --postgres
+DROP TRIGGER audit_sealing ON audit
+--;
+--postgres
+-- Once a statement, however many rows it brings. A row that was taken out and is put back has its number and its seal.
 CREATE OR REPLACE FUNCTION audit_to_be_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    given bigint;
+    one record;
+    last bigint;
 BEGIN
-    -- A row that was taken out and is put back has its number and its seal.
-    IF EXISTS (SELECT 1 FROM audit_seal WHERE audit_id = NEW.id) THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO audit_slot AS s (county, slot, n) VALUES (NEW.county, pg_backend_pid(), 1)
-        ON CONFLICT (county, slot) DO UPDATE SET n = s.n + 1 RETURNING s.n INTO given;
-    INSERT INTO audit_unsealed (audit_id, county, slot, n) VALUES (NEW.id, NEW.county, pg_backend_pid(), given);
+    FOR one IN SELECT f.county, count(*) AS many FROM fresh f
+        WHERE NOT EXISTS (SELECT 1 FROM audit_seal x WHERE x.audit_id = f.id) GROUP BY f.county
+    LOOP
+        INSERT INTO audit_slot AS s (county, slot, n) VALUES (one.county, pg_backend_pid(), one.many)
+            ON CONFLICT (county, slot) DO UPDATE SET n = s.n + one.many RETURNING s.n INTO last;
+        INSERT INTO audit_unsealed (audit_id, county, slot, n)
+            SELECT f.id, f.county, pg_backend_pid(), last - one.many + row_number() OVER (ORDER BY f.id)
+            FROM fresh f WHERE f.county = one.county
+            AND NOT EXISTS (SELECT 1 FROM audit_seal x WHERE x.audit_id = f.id);
+    END LOOP;
     RETURN NULL;
 END $$
+--;
+--postgres
+CREATE TRIGGER audit_sealing AFTER INSERT ON audit REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_to_be_sealed()
 --;
 --sqlite
 DROP TRIGGER audit_sealing

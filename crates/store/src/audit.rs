@@ -391,11 +391,13 @@ async fn gap(conn: &impl ConnectionTrait, county: AreaCode) -> Result<Option<Str
     if let Some(gone) = gone {
         return Ok(Some(format!("audit row {}: taken out before it was sealed", gone.audit_id)));
     }
+    // The numbers of a slot are exactly those from one to what it counts.
     let text = "SELECT slot, CAST(sum(counted) AS bigint) AS counted FROM (\
-                SELECT slot, n AS counted, 0 AS kept FROM audit_slot WHERE county = $1 UNION ALL \
-                SELECT slot, 0, 1 FROM audit_seal WHERE county = $1 AND slot IS NOT NULL UNION ALL \
-                SELECT slot, 0, 1 FROM audit_unsealed WHERE county = $1 AND slot IS NOT NULL) rows_of_slots \
-                GROUP BY slot HAVING sum(counted) <> sum(kept) ORDER BY slot LIMIT 1";
+                SELECT slot, n AS counted, 0 AS kept, CAST(NULL AS bigint) AS n FROM audit_slot WHERE county = $1 UNION ALL \
+                SELECT slot, 0, 1, n FROM audit_seal WHERE county = $1 AND slot IS NOT NULL UNION ALL \
+                SELECT slot, 0, 1, n FROM audit_unsealed WHERE county = $1 AND slot IS NOT NULL) rows_of_slots \
+                GROUP BY slot HAVING sum(counted) <> sum(kept) OR sum(counted) <> count(DISTINCT n) \
+                OR sum(counted) <> coalesce(max(n), 0) ORDER BY slot LIMIT 1";
     let uneven: Option<Uneven> = sql::one(conn, text, vec![name()]).await?;
     let Some(Uneven { slot, counted }) = uneven else { return Ok(None) };
     let text = "WITH taken AS (SELECT n FROM audit_seal WHERE county = $1 AND slot = $2 UNION ALL \
