@@ -9,7 +9,7 @@ use xingfuma_app::command::{Ask, Request};
 use xingfuma_app::similar::LikeWhat;
 
 use crate::State;
-use crate::extract::{Body, Items, LoggedIn, id, if_match, keyed, query, respond};
+use crate::extract::{Body, Items, LoggedIn, LoggedInFor, id, if_match, keyed, query, respond};
 use crate::order_json::OrderJson;
 use crate::orders::{Nothing, command, render};
 use crate::parts_json::{CorrectionJson, corrections_of};
@@ -73,7 +73,8 @@ macro_rules! whistle_commands {
             let read: fn(Uuid, $body) -> Request = $read;
             let asked = read(whistle, body.read);
             let keyed = keyed(&state, &caller, &request, &body.bytes)?;
-            let ask = Ask { caller, order: whistle, keyed, if_match: if_match(&request)?, render: render(200) };
+            let if_match = if_match(&request)?;
+            let ask = Ask { caller, order: whistle, found: None, keyed, if_match, render: render(200) };
             let app = state.app.clone();
             Ok(respond(state.app.run(async move { app.whistle_command(ask, asked).await }).await?))
         }
@@ -101,12 +102,12 @@ whistle_commands! {
 #[get("/api/v1/orders/{id}/corrections")]
 async fn corrections(
     state: web::Data<State>,
-    LoggedIn(caller): LoggedIn,
+    LoggedInFor(caller, found): LoggedInFor,
     order: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let order = id(&order)?;
     let app = state.app.clone();
-    let seen = state.app.run(async move { app.order(&caller, order).await }).await?;
+    let seen = state.app.run(async move { app.order(&caller, order, found).await }).await?;
     if !seen.coordination {
         return Err(Problem::new(403, "forbidden"));
     }
@@ -138,7 +139,7 @@ struct InspectBody {
 #[post("/api/v1/orders/{id}/corrections/{correction}/inspect")]
 async fn inspect(
     state: web::Data<State>,
-    LoggedIn(caller): LoggedIn,
+    caller: LoggedInFor,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     body: Body<InspectBody>,

@@ -2,20 +2,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
-use futures_util::FutureExt as _;
-use futures_util::future::Shared;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use xingfuma_app::Caller;
 use xingfuma_app::command::{Keyed, Reply};
 use xingfuma_app::once::Once;
+use xingfuma_app::{App, Caller, OrderFound};
 
 use crate::State;
 use crate::cursor;
@@ -35,61 +34,39 @@ pub(crate) struct LoggedIn(pub(crate) Caller);
 /// As [`LoggedIn`], with or without a second factor: for what sets one up, and for logging out.
 pub(crate) struct Unproved(pub(crate) Caller);
 
-/// Who asks, for what is noted when he is refused.
-#[derive(Clone, Copy)]
-pub(crate) struct Asking(pub(crate) Uuid);
+/// Lies with a request until it is known who it is from: its body is not even read before, so that 401 and 403 come
+/// before what may be wrong with it.
+struct Unknown;
 
-/// Who asks, found out once a request.
-type Known = Shared<Pin<Box<dyn Future<Output = Result<Caller, Problem>>>>>;
-
-/// Lies with a request whose handler asks who it is from: a body is not even read before that is known, so that 401 and 403
-/// come before what may be wrong with it.
-struct Asked {
-    known: Known,
-    unproved_too: bool,
+/// It is known now; and he may ask.
+fn admit(request: &HttpRequest, caller: &Caller, unproved_too: bool) -> Result<(), Problem> {
+    let mut extensions = request.extensions_mut();
+    extensions.remove::<Unknown>();
+    extensions.insert(Asking(caller.actor.person));
+    let owes_proof = caller.unproved && !unproved_too;
+    if owes_proof { Err(Problem::new(403, "second_factor_required")) } else { Ok(()) }
 }
 
-/// Who asks, if he may ask at all.
-async fn admitted(known: Known, unproved_too: bool) -> Result<Caller, Problem> {
-    let caller = known.await?;
-    if caller.unproved && !unproved_too {
-        return Err(Problem::new(403, "second_factor_required"));
-    }
+async fn identify(request: &HttpRequest, unproved_too: bool) -> Result<Caller, Problem> {
+    let (app, session) = session_of(request)?;
+    let on = app.clone();
+    let caller = on.run(async move { app.caller(session).await }).await?;
+    admit(request, &caller, unproved_too)?;
     Ok(caller)
 }
 
-async fn identify(request: HttpRequest, unproved_too: bool) -> Result<Caller, Problem> {
-    let known = request.extensions().get::<Asked>().map(|asked| asked.known.clone());
-    let known = known.ok_or_else(|| Problem::new(401, "unauthenticated"))?;
-    if let Ok(caller) = known.clone().await {
-        request.extensions_mut().insert(Asking(caller.actor.person));
-    }
-    admitted(known, unproved_too).await
-}
-
-/// Begins to find out who asks. What it keeps with the request must not hold the request: neither would ever be let go.
-fn begin(request: &HttpRequest, unproved_too: bool) {
-    let state = request.app_data::<web::Data<State>>().cloned();
-    let token = bearer(request.headers()).map(str::to_owned);
-    let known: Pin<Box<dyn Future<Output = Result<Caller, Problem>>>> = Box::pin(async move {
-        let refused = || Problem::new(401, "unauthenticated");
-        let state = state.ok_or_else(refused)?;
-        let token = token.ok_or_else(refused)?;
-        let session = state.tokens.read(&token, state.app.clock.now()).ok_or_else(refused)?;
-        let app = state.app.clone();
-        Ok(state.app.run(async move { app.caller(session).await }).await?)
-    });
-    request.extensions_mut().insert(Asked { known: known.shared(), unproved_too });
-}
+/// Who asks, for what is noted when he is refused.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking(pub(crate) Uuid);
 
 impl FromRequest for LoggedIn {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        begin(request, false);
-        let request = request.clone();
-        Box::pin(async move { identify(request, false).await.map(LoggedIn) })
+        request.extensions_mut().insert(Unknown);
+        let asked = request.clone();
+        Box::pin(async move { identify(&asked, false).await.map(LoggedIn) })
     }
 }
 
@@ -98,10 +75,47 @@ impl FromRequest for Unproved {
     type Future = Pin<Box<dyn Future<Output = Result<Unproved, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        begin(request, true);
-        let request = request.clone();
-        Box::pin(async move { identify(request, true).await.map(Unproved) })
+        request.extensions_mut().insert(Unknown);
+        let asked = request.clone();
+        Box::pin(async move { identify(&asked, true).await.map(Unproved) })
     }
+}
+
+/// The same of a request that names an order by its path's `{id}`, with that order: one look at the database for both.
+pub(crate) struct LoggedInFor(pub(crate) Caller, pub(crate) Option<OrderFound>);
+
+impl FromRequest for LoggedInFor {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<LoggedInFor, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        request.extensions_mut().insert(Unknown);
+        let asked = request.clone();
+        Box::pin(async move {
+            let (app, session) = session_of(&asked)?;
+            // What is no id names no order; the handler says so to whoever has logged in.
+            let order: Option<Uuid> = asked.match_info().get("id").and_then(|id| id.parse().ok());
+            let on = app.clone();
+            let (caller, found) = match order {
+                Some(order) => {
+                    let read = on.run(async move { app.caller_with_order(session, order).await }).await?;
+                    (read.0, Some(read.1))
+                }
+                None => (on.run(async move { app.caller(session).await }).await?, None),
+            };
+            admit(&asked, &caller, false)?;
+            Ok(LoggedInFor(caller, found))
+        })
+    }
+}
+
+/// The session that a request's token names; it is not looked up yet.
+fn session_of(request: &HttpRequest) -> Result<(App, Uuid), Problem> {
+    let refused = || Problem::new(401, "unauthenticated");
+    let state = request.app_data::<web::Data<State>>().ok_or_else(refused)?;
+    let token = bearer(request.headers()).ok_or_else(refused)?;
+    let session = state.tokens.read(token, state.app.clock.now()).ok_or_else(refused)?;
+    Ok((state.app.clone(), session))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -121,13 +135,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = web::Payload::from_request(request, payload);
-        let asked = request
-            .extensions()
-            .get::<Asked>()
-            .map(|asked| admitted(asked.known.clone(), asked.unproved_too));
+        // Whoever takes a body names first who sends it, so that this is asked after.
+        let sender = request.extensions().contains::<Unknown>().then(|| request.clone());
         Box::pin(async move {
-            if let Some(asked) = asked {
-                asked.await?;
+            if let Some(request) = sender {
+                known(&request).await;
             }
             let payload = payload.await.map_err(|_| Problem::new(400, "malformed_request"))?;
             let bytes = timeout(BODY_WITHIN, payload.to_bytes_limited(BODY_LARGEST))
@@ -149,6 +161,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             Ok(Body { read, bytes })
         })
     }
+}
+
+/// Waits until it is known who sends a request. Nothing has to wake this: both are parts of one task, and who it is from
+/// is looked at first each time.
+async fn known(request: &HttpRequest) {
+    std::future::poll_fn(|_| {
+        if request.extensions().contains::<Unknown>() { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
 }
 
 /// Where a body fails; what stands there is not repeated, because it may be personal.

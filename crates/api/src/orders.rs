@@ -16,7 +16,9 @@ use xingfuma_store::orders::{Filter, Part};
 
 use crate::State;
 use crate::address::CalledFrom;
-use crate::extract::{Body, Items, LoggedIn, Page, id, if_match, keyed, query, required_key, respond};
+use crate::extract::{
+    Body, Items, LoggedIn, LoggedInFor, Page, id, if_match, keyed, query, required_key, respond,
+};
 use crate::order_json::{EventJson, OrderJson, event};
 use crate::problem::{Problem, ProblemBody};
 
@@ -186,12 +188,12 @@ async fn list(
 #[get("/api/v1/orders/{id}")]
 async fn one(
     state: web::Data<State>,
-    LoggedIn(caller): LoggedIn,
+    LoggedInFor(caller, found): LoggedInFor,
     order: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let order = id(&order)?;
     let app = state.app.clone();
-    let seen = state.app.run(async move { app.order(&caller, order).await }).await?;
+    let seen = state.app.run(async move { app.order(&caller, order, found).await }).await?;
     let etag = format!("\"{}\"", seen.order.version);
     Ok(HttpResponse::Ok().insert_header(("etag", etag)).json(OrderJson::from(&seen)))
 }
@@ -204,12 +206,12 @@ async fn one(
 #[get("/api/v1/orders/{id}/events")]
 async fn events(
     state: web::Data<State>,
-    LoggedIn(caller): LoggedIn,
+    LoggedInFor(caller, found): LoggedInFor,
     order: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let order = id(&order)?;
     let app = state.app.clone();
-    let seen = state.app.run(async move { app.order(&caller, order).await }).await?;
+    let seen = state.app.run(async move { app.order(&caller, order, found).await }).await?;
     let items: Vec<EventJson> = seen.records.iter().map(event).collect();
     Ok(HttpResponse::Ok().json(Items { items, next_cursor: None }))
 }
@@ -466,7 +468,7 @@ struct CorrectBody {
 
 pub(crate) async fn command(
     state: web::Data<State>,
-    caller: xingfuma_app::Caller,
+    LoggedInFor(caller, found): LoggedInFor,
     request: &HttpRequest,
     order: &str,
     bytes: &[u8],
@@ -479,7 +481,8 @@ pub(crate) async fn command(
         }
         _ => keyed(&state, &caller, request, bytes)?,
     };
-    let ask = Ask { caller, order: id(order)?, keyed, if_match: if_match(request)?, render: render(200) };
+    let if_match = if_match(request)?;
+    let ask = Ask { caller, order: id(order)?, found, keyed, if_match, render: render(200) };
     let app = state.app.clone();
     Ok(respond(state.app.run(async move { app.command(ask, asked).await }).await?))
 }
@@ -497,7 +500,7 @@ macro_rules! commands {
         #[post($path)]
         async fn $name(
             state: web::Data<State>,
-            LoggedIn(caller): LoggedIn,
+            caller: LoggedInFor,
             request: HttpRequest,
             order: web::Path<String>,
             body: Body<$body>,

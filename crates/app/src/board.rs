@@ -8,6 +8,7 @@ use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, audit, due, inbox, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
+use crate::session_reader::OrderFound;
 use crate::text::Fields;
 use crate::view::{Contact, OrderSeen, open_private};
 use crate::{App, AppError, Caller};
@@ -24,14 +25,17 @@ pub struct BoardItem {
 }
 
 impl App {
-    /// One order, with its events.
+    /// One order, with its events; `found` is what was read of it with the caller's session.
     ///
     /// # Errors
     /// [`AppError::NotFound`] when it is not there for the caller.
-    pub async fn order(&self, caller: &Caller, id: Uuid) -> Result<OrderSeen, AppError> {
-        let scope = Scope::of(&caller.actor);
-        let whole = orders::find_whole(self.store.pool(), &scope, id, None).await?;
-        let whole = whole.ok_or(AppError::NotFound)?;
+    pub async fn order(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        found: Option<OrderFound>,
+    ) -> Result<OrderSeen, AppError> {
+        let whole = self.load_whole(&caller.actor, id, found).await?;
         let surname = self.surname_of(caller, &whole.stored.order, whole.engaged.as_ref()).await?;
         let (seen, view) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
         if view.log_contact && seen.contact.is_some() {

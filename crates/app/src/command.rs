@@ -19,6 +19,7 @@ use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, joining, people, writing};
 
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
+use crate::session_reader::OrderFound;
 use crate::text::KnownWords;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, duty, notify};
@@ -54,6 +55,8 @@ pub struct Ask {
     pub caller: Caller,
     /// Which order.
     pub order: Uuid,
+    /// That order, if it was read with the caller's session.
+    pub found: Option<OrderFound>,
     /// His key, if he gave one.
     pub keyed: Option<Keyed>,
     /// The version he has seen, if he insists on it.
@@ -297,9 +300,10 @@ impl App {
     ///
     /// # Errors
     /// In the order of the module's introduction.
-    pub async fn command(&self, ask: Ask, request: Request) -> Result<Reply, AppError> {
+    pub async fn command(&self, mut ask: Ask, request: Request) -> Result<Reply, AppError> {
+        let mut found = ask.found.take();
         for _ in 0..TRIES {
-            let whole = self.load_whole(&ask.caller.actor, ask.order, request.verb()).await?;
+            let whole = self.load_whole(&ask.caller.actor, ask.order, found.take()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
                 return Err(AppError::Forbidden);
@@ -328,16 +332,20 @@ impl App {
         Err(AppError::Conflict("busy"))
     }
 
-    async fn load_whole(
+    /// The order as it was found with the session, or as it is now.
+    pub(crate) async fn load_whole(
         &self,
         actor: &Actor,
         order: Uuid,
-        verb: moves::Verb,
+        found: Option<OrderFound>,
     ) -> Result<WholeOrder, AppError> {
-        // Points that have a cap come of these; what is left of it is read along.
-        let earns = matches!(verb, moves::Verb::Complete | moves::Verb::Rate);
-        let month = earns.then(|| month_of(self.clock.now()));
-        let found = orders::find_whole(self.store.pool(), &Scope::of(actor), order, month).await?;
+        let found = match found {
+            Some(OrderFound(found)) => found.map(|whole| *whole),
+            None => {
+                let month = month_of(self.clock.now());
+                orders::find_whole(self.store.pool(), &Scope::of(actor), order, Some(month)).await?
+            }
+        };
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
     }
 

@@ -63,6 +63,7 @@ pub mod witness;
 pub mod worker;
 
 pub use error::{AppError, FieldFault};
+pub use session_reader::OrderFound;
 
 use clock::{Clock, Ids};
 use directory::Directory;

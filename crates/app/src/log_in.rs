@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 use xingfuma_domain::access::Grant;
 use xingfuma_store::people::{self, AccountRow};
-use xingfuma_store::sessions::{self, NewSession, RefreshRow};
+use xingfuma_store::sessions::{self, LiveSession, NewSession, RefreshRow};
 use xingfuma_store::totp;
 use xingfuma_store::{StoreError, idempotency, transact};
 
@@ -274,8 +274,7 @@ impl App {
             self.revoke_session(session).await?;
             return Err(AppError::Unauthenticated);
         }
-        let live =
-            sessions::live(&self.store, session, now, self.asks()).await?.ok_or(AppError::Unauthenticated)?;
+        let live = sessions::live(&self.store, session, now).await?.ok_or(AppError::Unauthenticated)?;
         let key = self.keys.data_key(live.actor.person, &live.data_key)?;
         let private = open_person(&key, live.actor.person, live.private.as_deref())?;
         Ok(LoggedIn {
@@ -284,7 +283,7 @@ impl App {
             name: private.name.unwrap_or_default(),
             grants: live.actor.grants,
             refresh_token: refresh_token(session, &successor),
-            unproved: live.unproved,
+            unproved: live.unproved && self.insists_on_proof(),
         })
     }
 
@@ -320,30 +319,28 @@ impl App {
     /// [`AppError::Unauthenticated`] when it is revoked, over or unknown.
     pub async fn caller(&self, session: Uuid) -> Result<Caller, AppError> {
         let live = self.live_session(session).await?;
-        let live = live.filter(|live| live.actor.county == self.settings.county);
-        let live = live.ok_or(AppError::Unauthenticated)?;
+        self.caller_of(session, live.ok_or(AppError::Unauthenticated)?)
+    }
+
+    /// The caller of a session that was found alive; one of another county is unknown here.
+    pub(crate) fn caller_of(&self, session: Uuid, live: LiveSession) -> Result<Caller, AppError> {
+        if live.actor.county != self.settings.county {
+            return Err(AppError::Unauthenticated);
+        }
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);
         let private = live.private.map(Arc::from);
-        let unproved = live.unproved;
+        let unproved = live.unproved && self.insists_on_proof();
         Ok(Caller { actor: live.actor, session, surname: live.surname, unproved, data_key, private })
     }
 
-    /// What a look-up of a session asks besides who somebody is.
-    pub(crate) fn asks(&self) -> sessions::Asks {
-        match self.settings.second_factor {
-            SecondFactorRule::Off => sessions::Asks::Nothing,
-            SecondFactorRule::Staff => sessions::Asks::StaffProof,
-        }
+    /// Whether the county insists on a second factor of its staff.
+    fn insists_on_proof(&self) -> bool {
+        self.settings.second_factor == SecondFactorRule::Staff
     }
 
     /// Whether the county insists on a second factor of this person.
     async fn is_asked_for_proof(&self, person: Uuid) -> Result<bool, AppError> {
-        match self.settings.second_factor {
-            SecondFactorRule::Off => Ok(false),
-            SecondFactorRule::Staff => {
-                Ok(totp::is_staff(self.store.pool(), self.settings.county, person).await?)
-            }
-        }
+        Ok(self.insists_on_proof() && totp::is_staff(self.store.pool(), self.settings.county, person).await?)
     }
 
     /// The caller's own account.

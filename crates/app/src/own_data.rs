@@ -72,7 +72,7 @@ impl App {
         loop {
             let page = self.orders(caller, Part::Own, &Filter::default(), before, PAGE).await?;
             for seen in &page {
-                orders.push(self.order(caller, seen.order.id).await?);
+                orders.push(self.order(caller, seen.order.id, None).await?);
             }
             before = page.last().map(|seen| seen.order.id);
             if (page.len() as u64) < PAGE {

@@ -55,7 +55,8 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
-    /// The one on which transactions begin; SQLite, which runs in this process, has one for both.
+    /// The one on which transactions begin. SQLite's has a single connection: its pages stay in memory as long as nobody
+    /// else writes, while a connection that sees another's commit reads all of them anew.
     beginning: DatabaseConnection,
     /// SQLite has one writer; waiting here is fair and does not spin.
     writer: Arc<Mutex<()>>,
@@ -151,10 +152,13 @@ impl Store {
     pub async fn connect(options: &StoreOptions) -> Result<Store, StoreError> {
         let abandoned = Arc::new(Abandoned { start: Instant::now(), last: AtomicU64::new(0) });
         let (pool, beginning) = if options.url.starts_with("sqlite") {
-            let mut connect = connect_options(options, options.max_connections);
-            tune_sqlite(&mut connect);
-            let pool = Database::connect(connect).await?;
-            (Pool(Kind::Sqlite(pool.clone())), pool)
+            let mut writing = connect_options(options, 1);
+            tune_sqlite(&mut writing, WRITERS_PAGES);
+            // It comes first, because it makes the file.
+            let writing = Database::connect(writing).await?;
+            let mut reading = connect_options(options, options.max_connections);
+            tune_sqlite(&mut reading, READERS_PAGES);
+            (Pool(Kind::Sqlite(Database::connect(reading).await?)), writing)
         } else {
             let beginning = (options.max_connections / 2).max(1);
             let lanes = options.max_connections.saturating_sub(beginning);
@@ -192,7 +196,11 @@ impl Store {
     /// Closes all connections.
     pub async fn close(self) {
         // The lanes end by themselves when nobody can give them a job any more.
-        if let Err(error) = self.beginning.close().await {
+        let reading = match self.pool.0 {
+            Kind::Sqlite(reading) => reading.close().await,
+            Kind::Postgres(_) => Ok(()),
+        };
+        if let Err(error) = reading.and(self.beginning.close().await) {
             tracing::warn!(%error, "the database did not close cleanly");
         }
     }
@@ -209,7 +217,11 @@ impl Store {
             access_mode: postgres.then_some(AccessMode::ReadOnly),
             sqlite_transaction_mode: (!postgres).then_some(SqliteTransactionMode::Deferred),
         };
-        Ok(self.beginning.begin_with_options(options).await?)
+        let on = match &self.pool.0 {
+            Kind::Sqlite(reading) => reading,
+            Kind::Postgres(_) => &self.beginning,
+        };
+        Ok(on.begin_with_options(options).await?)
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
@@ -242,15 +254,25 @@ fn is_dead_connection(error: &sea_orm::DbErr) -> bool {
         .any(|sign| text.contains(sign))
 }
 
-fn tune_sqlite(connect: &mut ConnectOptions) {
-    connect.map_sqlx_sqlite_opts(|options| {
+/// What SQLite keeps in memory for the connection that writes, in its own notation: 32 MiB.
+const WRITERS_PAGES: &str = "-32768";
+/// The same for each that reads, 8 MiB: a team's members and their histories are then read from memory.
+const READERS_PAGES: &str = "-8192";
+/// Statements kept ready on a connection of SQLite: more than the program has, rows by powers of two included.
+const READY: usize = 400;
+/// Pages of its log after which SQLite copies them into the file, 16 MiB: hot pages are copied once, not again and again.
+const LOG_PAGES: &str = "4000";
+
+fn tune_sqlite(connect: &mut ConnectOptions, pages: &'static str) {
+    connect.map_sqlx_sqlite_opts(move |options| {
         options
             .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
             .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(true)
-            // 8 MiB a connection: a team's members and their histories are then read from memory.
-            .pragma("cache_size", "-8192")
+            .statement_cache_capacity(READY)
+            .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("cache_size", pages)
     });
 }
 

@@ -7,6 +7,7 @@
 //! Statements are written out where round trips and columns count (see `docs/decisions.md`); both databases take the
 //! same text, `$1` included.
 
+pub mod asking;
 pub mod audit;
 pub mod badges;
 pub mod claims;

@@ -202,6 +202,63 @@ pub struct Engaged {
     pub used: Vec<(String, i64)>,
 }
 
+/// A whole order as a statement answers it.
+#[derive(FromQueryResult)]
+pub(crate) struct WholeRow {
+    number: i64,
+    snapshot: String,
+    description: String,
+    private: Vec<u8>,
+    wished_from: Option<DateTime<Utc>>,
+    wished_to: Option<DateTime<Utc>>,
+    requester_key: Option<Vec<u8>>,
+    requester_private: Option<Vec<u8>>,
+    records: Option<String>,
+    engaged: Option<Uuid>,
+    engaged_surname: Option<String>,
+    used: Option<String>,
+}
+
+impl WholeRow {
+    /// The order; `month` is the one whose used caps were asked for.
+    pub(crate) fn whole(self, month: Option<YearMonth>) -> Result<WholeOrder, StoreError> {
+        let records = serde_json::from_str(self.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
+        let engaged = self.engaged.zip(self.engaged_surname).map(|(person, surname)| Engaged {
+            person,
+            surname,
+            month,
+            used: self.used.as_deref().map(pairs).unwrap_or_default(),
+        });
+        let row = Row {
+            number: self.number,
+            snapshot: self.snapshot,
+            description: self.description,
+            private: self.private,
+            wished_from: self.wished_from,
+            wished_to: self.wished_to,
+        };
+        let (requester_key, requester_private) = (self.requester_key, self.requester_private);
+        Ok(WholeOrder { stored: row.try_into()?, records, requester_key, requester_private, engaged })
+    }
+}
+
+/// What a whole order is joined from: its requester `r`, and whoever accepted it last, `v`.
+pub(crate) const WHOLE: &str = "orders o LEFT JOIN person r ON r.id = o.requester_id LEFT JOIN person v ON v.id = \
+    (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1)";
+
+/// What a whole order is read as, each column's name begun with `prefix`; `month` is a placeholder.
+pub(crate) fn whole_columns(prefix: &str, month: &str) -> String {
+    let of_order = ["number", "snapshot", "description", "private", "wished_from", "wished_to"];
+    let of_order = of_order.map(|name| format!("o.{name} AS {prefix}{name}")).join(", ");
+    format!(
+        "{of_order}, r.data_key AS {prefix}requester_key, r.private AS {prefix}requester_private, \
+         (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' FROM order_event e \
+         WHERE e.order_id = o.id) AS {prefix}records, v.id AS {prefix}engaged, v.surname AS {prefix}engaged_surname, \
+         (SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
+         WHERE c.person_id = v.id AND c.month = {month}) AS {prefix}used"
+    )
+}
+
 /// One order with its events, if the scope reaches it; with `month`, also what the volunteer has used of his caps in it.
 ///
 /// # Errors
@@ -212,60 +269,11 @@ pub async fn find_whole(
     id: Uuid,
     month: Option<YearMonth>,
 ) -> Result<Option<WholeOrder>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct WholeRow {
-        number: i64,
-        snapshot: String,
-        description: String,
-        private: Vec<u8>,
-        wished_from: Option<DateTime<Utc>>,
-        wished_to: Option<DateTime<Utc>>,
-        requester_key: Option<Vec<u8>>,
-        requester_private: Option<Vec<u8>>,
-        records: Option<String>,
-        engaged: Option<Uuid>,
-        surname: Option<String>,
-        used: Option<String>,
-    }
-    let mut values = vec![id.into()];
+    let mut values = vec![id.into(), month.map(|month| month.to_string()).into()];
     let condition = scope.condition(&mut values);
-    let used = match month {
-        Some(month) => {
-            values.push(month.to_string().into());
-            format!(
-                "(SELECT string_agg(c.rule_code || '=' || c.points, ';') FROM score_cap c \
-                 WHERE c.person_id = v.id AND c.month = ${})",
-                values.len()
-            )
-        }
-        None => "CAST(NULL AS text)".to_owned(),
-    };
-    let text = format!(
-        "SELECT {COLUMNS}, p.data_key AS requester_key, p.private AS requester_private, (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' \
-         FROM order_event e WHERE e.order_id = o.id) AS records, v.id AS engaged, v.surname AS surname, {used} AS used \
-         FROM orders o LEFT JOIN person p ON p.id = o.requester_id LEFT JOIN person v ON v.id = \
-         (SELECT g.person_id FROM engagement g WHERE g.order_id = o.id ORDER BY g.epoch DESC LIMIT 1) \
-         WHERE o.id = $1 AND {condition}"
-    );
-    let Some(row) = sql::one::<WholeRow>(conn, &text, values).await? else { return Ok(None) };
-    let records = serde_json::from_str(row.records.as_deref().unwrap_or("[]")).map_err(unreadable)?;
-    let (number, snapshot, description, private) = (row.number, row.snapshot, row.description, row.private);
-    let rest = Row {
-        number,
-        snapshot,
-        description,
-        private,
-        wished_from: row.wished_from,
-        wished_to: row.wished_to,
-    };
-    let engaged = row.engaged.zip(row.surname).map(|(person, surname)| Engaged {
-        person,
-        surname,
-        month,
-        used: row.used.as_deref().map(pairs).unwrap_or_default(),
-    });
-    let (requester_key, requester_private) = (row.requester_key, row.requester_private);
-    Ok(Some(WholeOrder { stored: rest.try_into()?, records, requester_key, requester_private, engaged }))
+    let columns = whole_columns("", "$2");
+    let text = format!("SELECT {columns} FROM {WHOLE} WHERE o.id = $1 AND {condition}");
+    sql::one::<WholeRow>(conn, &text, values).await?.map(|row| row.whole(month)).transpose()
 }
 
 /// `609=3;610=5`, as the statement puts it together.

@@ -62,21 +62,13 @@ pub struct LiveSession {
     pub data_key: Vec<u8>,
     /// Name and phone, sealed.
     pub private: Option<Vec<u8>>,
-    /// Its person is staff and has shown no second factor in it; told only where that was asked for.
+    /// Its person is staff and has shown no second factor in it.
     pub unproved: bool,
 }
 
-/// What a look-up of sessions asks besides who somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// Nothing.
-    Nothing,
-    /// Whether staff has shown a second factor.
-    StaffProof,
-}
-
+/// A live session as a statement answers it.
 #[derive(FromQueryResult)]
-struct LiveRow {
+pub(crate) struct LiveRow {
     id: Uuid,
     person_id: Uuid,
     county: String,
@@ -87,21 +79,17 @@ struct LiveRow {
     grants: Option<String>,
 }
 
-fn team_text(store: &Store) -> &'static str {
-    if store.is_postgres() { "coalesce(g.team_id::text, '')" } else { "coalesce(lower(hex(g.team_id)), '')" }
+/// A role's team as text, or nothing.
+pub(crate) fn team_text(postgres: bool) -> &'static str {
+    if postgres { "coalesce(g.team_id::text, '')" } else { "coalesce(lower(hex(g.team_id)), '')" }
 }
 
 /// The session, if it is neither revoked nor over, with its person's roles: one round trip.
 ///
 /// # Errors
 /// When the database fails or a role cannot be read.
-pub async fn live(
-    store: &Store,
-    id: Uuid,
-    now: DateTime<Utc>,
-    asks: Asks,
-) -> Result<Option<LiveSession>, StoreError> {
-    let text = format!("{} WHERE s.id = $1 AND {LIVE}", live_text(store, asks));
+pub async fn live(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<LiveSession>, StoreError> {
+    let text = format!("{} WHERE s.id = $1 AND {LIVE}", live_text(store));
     let row: Option<LiveRow> = sql::one(store.pool(), &text, vec![id.into(), now.into()]).await?;
     row.map(live_session).transpose().map(Option::flatten)
 }
@@ -114,18 +102,17 @@ pub async fn live_all(
     store: &Store,
     ids: &[Uuid],
     now: DateTime<Utc>,
-    asks: Asks,
 ) -> Result<HashMap<Uuid, LiveSession>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
     let Some(lanes) = store.lanes() else {
         for id in ids {
-            if let Some(session) = live(store, *id, now, asks).await? {
+            if let Some(session) = live(store, *id, now).await? {
                 found.insert(*id, session);
             }
         }
         return Ok(found);
     };
-    let text = format!("{} WHERE s.id = ANY ($1) AND {LIVE}", live_text(store, asks));
+    let text = format!("{} WHERE s.id = ANY ($1) AND {LIVE}", live_text(store));
     let ids = ids.to_vec();
     for row in lanes
         .run(move |connection| {
@@ -144,24 +131,26 @@ pub async fn live_all(
 }
 
 /// Neither revoked nor over, of a person who is still there; `$2` is now.
-const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
+pub(crate) const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.erased_at IS NULL";
 
-fn live_text(store: &Store, asks: Asks) -> String {
-    let unproved = match asks {
-        Asks::Nothing => "FALSE",
-        Asks::StaffProof => {
-            "NOT s.proved AND EXISTS (SELECT 1 FROM account c WHERE c.person_id = s.person_id)"
-        }
-    };
+/// What a live session is read as, of `session s` and its `person p`; `team` writes a role's team as text.
+pub(crate) fn live_columns(team: &str) -> String {
     format!(
-        "SELECT s.id, s.person_id, s.county, p.surname, p.data_key, p.private, {unproved} AS unproved, (SELECT string_agg(g.role || '|' || \
-         g.area_code || '|' || {}, ';') FROM role_grant g WHERE g.person_id = s.person_id AND g.revoked_at IS NULL) \
-         AS grants FROM session s JOIN person p ON p.id = s.person_id",
-        team_text(store)
+        "s.id, s.person_id, s.county, p.surname, p.data_key, p.private, NOT s.proved AND EXISTS (SELECT 1 \
+         FROM account c WHERE c.person_id = s.person_id) AS unproved, (SELECT string_agg(g.role || '|' || \
+         g.area_code || '|' || {team}, ';') FROM role_grant g WHERE g.person_id = s.person_id \
+         AND g.revoked_at IS NULL) AS grants"
     )
 }
 
-fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
+fn live_text(store: &Store) -> String {
+    format!(
+        "SELECT {} FROM session s JOIN person p ON p.id = s.person_id",
+        live_columns(team_text(store.is_postgres()))
+    )
+}
+
+pub(crate) fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreError> {
     let Some(data_key) = row.data_key else { return Ok(None) };
     let county = row.county.parse().map_err(unreadable)?;
     let actor = Actor { person: row.person_id, county, grants: parse_grants(row.grants.as_deref())? };
@@ -181,7 +170,7 @@ pub async fn grants(store: &Store, person: Uuid) -> Result<Vec<Grant>, StoreErro
     let text = format!(
         "SELECT string_agg(g.role || '|' || g.area_code || '|' || {}, ';') AS grants \
          FROM role_grant g WHERE g.person_id = $1 AND g.revoked_at IS NULL",
-        team_text(store)
+        team_text(store.is_postgres())
     );
     let row: Option<Gathered> = sql::one(store.pool(), &text, vec![person.into()]).await?;
     parse_grants(row.and_then(|row| row.grants).as_deref())

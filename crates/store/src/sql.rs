@@ -84,17 +84,12 @@ impl Rows {
         into: &str,
         tail: &str,
     ) -> Result<u64, StoreError> {
-        // PostgreSQL takes 65,535 parameters. SQLite takes 32,766, but looks a numbered one up by walking all that it
-        // has seen so far: short statements cost it less than long ones.
-        let parameters = match conn.get_database_backend() {
-            DbBackend::Sqlite => 700,
-            _ => 30_000,
-        };
-        let per_statement = (parameters / self.columns).max(1) * self.columns;
+        let sqlite = conn.get_database_backend() == DbBackend::Sqlite;
         let mut touched = 0;
-        let mut values = self.values.into_iter().peekable();
-        while values.peek().is_some() {
-            let piece: Vec<Value> = values.by_ref().take(per_statement).collect();
+        let mut values = self.values.into_iter();
+        while values.len() > 0 {
+            let rows = rows_at_once(values.len() / self.columns, self.columns, sqlite);
+            let piece: Vec<Value> = values.by_ref().take(rows * self.columns).collect();
             let text =
                 format!("INSERT INTO {into} VALUES {} {tail}", placeholders(piece.len(), self.columns));
             touched += run(conn, &text, piece).await?;
@@ -239,6 +234,19 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
+/// How many of the rows that are left go into the next statement.
+///
+/// PostgreSQL takes 65,535 parameters. SQLite takes 32,766, but looks a numbered one up by walking all that it has seen so
+/// far: short statements cost it less than long ones. And with a power of two there are few different texts, all of which
+/// it keeps ready.
+fn rows_at_once(left: usize, columns: usize, sqlite: bool) -> usize {
+    if !sqlite {
+        return left.min((30_000 / columns).max(1));
+    }
+    let most = left.min((700 / columns).max(1)).min(32);
+    1 << most.ilog2()
+}
+
 fn placeholders(values: usize, columns: usize) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(values * 6);
@@ -264,6 +272,24 @@ mod tests {
         assert_eq!(placeholders(4, 2), "($1, $2), ($3, $4)");
         assert_eq!(placeholders(2, 1), "($1), ($2)");
         assert_eq!(list(3, 2), "$3, $4");
+    }
+
+    #[test]
+    fn rows_go_in_few_different_numbers_on_sqlite() {
+        let pieces = |rows: usize, columns: usize, sqlite: bool| {
+            let mut left = rows;
+            std::iter::from_fn(move || {
+                let next = (left > 0).then(|| rows_at_once(left, columns, sqlite));
+                left -= next.unwrap_or(0);
+                next
+            })
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(pieces(75, 16, true), [32, 32, 8, 2, 1]);
+        assert_eq!(pieces(40, 100, true), [4; 10]);
+        assert_eq!(pieces(3, 1_000, true), [1, 1, 1]);
+        assert_eq!(pieces(75, 16, false), [75]);
+        assert_eq!(pieces(4_000, 16, false), [1_875, 1_875, 250]);
     }
 
     #[test]

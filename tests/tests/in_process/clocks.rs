@@ -110,13 +110,13 @@ async fn departments_are_called_and_each_is_timed(county: SmallCounty) {
     assert_eq!(departments.len(), 2, "the county has two");
     let people = &county.people;
     let own = people.department.actor.departments()[0];
-    let unseen = county.app.order(&people.department, order).await;
+    let unseen = county.app.order(&people.department, order, None).await;
     assert!(matches!(unseen, Err(AppError::NotFound)), "not called yet");
     let request = Request::Whistle { departments: departments.clone(), demand: "请到场核查".to_owned() };
     county.command(&people.village, order, request.clone()).await.expect("the village may call");
     let again = county.command(&people.village, order, request).await;
     assert!(matches!(again, Err(AppError::Refused(Refusal::AlreadyWhistled))), "{again:?}");
-    let seen = county.app.order(&people.department, order).await.expect("it was called");
+    let seen = county.app.order(&people.department, order, None).await.expect("it was called");
     assert!(seen.contact.is_none() && seen.coordination);
     let whistles = county.order(order).await.whistles;
     let mine = whistles.iter().find(|one| one.department == own).expect("one each").id;
@@ -142,6 +142,7 @@ async fn departments_are_called_and_each_is_timed(county: SmallCounty) {
         xingfuma_app::command::Ask {
             caller: people.stranger.clone(),
             order: mine,
+            found: None,
             keyed: None,
             if_match: None,
             render: crate::small_county::version(),
@@ -187,7 +188,7 @@ async fn a_follower_is_done_with_its_parent(county: SmallCounty) {
     assert_eq!(other.next_due(), one.next_due(), "they close together");
     let scored = county.number("SELECT count(DISTINCT source_id) FROM score_transaction").await;
     assert_eq!(scored, 1, "the work was done once");
-    let unseen = county.app.order(volunteer, follower).await.map(|seen| seen.contact.is_none());
+    let unseen = county.app.order(volunteer, follower, None).await.map(|seen| seen.contact.is_none());
     assert!(!matches!(unseen, Ok(false)), "he has no business with the other one's contact");
     let rate = Request::Rate { stars: 5, solved: true, tags: Vec::new(), comment: None };
     for (resident, order) in [(&people.resident, leading), (&people.stranger, follower)] {

@@ -146,7 +146,7 @@ async fn nobody_takes_on_more_than_he_may_hold(county: SmallCounty) {
     let mut accepting = JoinSet::new();
     for order in orders {
         let (app, caller) = (county.app.clone(), county.people.volunteers[0].clone());
-        let ask = Ask { caller, order, keyed: None, if_match: None, render: version() };
+        let ask = Ask { caller, order, found: None, keyed: None, if_match: None, render: version() };
         accepting.spawn(async move { app.command(ask, Request::Accept).await });
     }
     let (mut taken, mut full) = (0, 0);

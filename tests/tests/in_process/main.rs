@@ -2,6 +2,7 @@
 //! and a worker and a sweep that run when the test says so.
 
 mod abandoned;
+mod asking;
 mod clocks;
 mod load;
 mod post_checks;

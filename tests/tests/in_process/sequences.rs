@@ -216,7 +216,7 @@ impl<'a> Sequence<'a> {
             _ => None,
         };
         let (order, caller) = (before.order.id, caller.clone());
-        let ask = Ask { caller, order, keyed, if_match: seen, render: version() };
+        let ask = Ask { caller, order, found: None, keyed, if_match: seen, render: version() };
         let result = self.county.app.command(ask.clone(), request.clone()).await;
         tally.note(verb.segment(), &result);
         self.check_answer(&before, &request, &result).await;

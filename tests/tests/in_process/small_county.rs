@@ -180,7 +180,14 @@ impl SmallCounty {
         order: Uuid,
         request: Request,
     ) -> Result<Reply, AppError> {
-        let ask = Ask { caller: caller.clone(), order, keyed: None, if_match: None, render: version() };
+        let ask = Ask {
+            caller: caller.clone(),
+            order,
+            found: None,
+            keyed: None,
+            if_match: None,
+            render: version(),
+        };
         self.app.command(ask, request).await
     }
 

@@ -109,6 +109,7 @@ async fn completions_at_the_same_moment_are_all_booked_under_the_cap(county: Sma
     let ask = |order: Uuid| Ask {
         caller: volunteer.clone(),
         order,
+        found: None,
         keyed: None,
         if_match: None,
         render: version(),
