@@ -15,8 +15,8 @@ use xingfuma_tests::{
 const PHONE: &str = "15419999876";
 const NAME: &str = "欧阳秀英";
 const ADDRESS: &str = "东大街槐树巷12号院3单元402室";
-const DESCRIPTION: &str = "请到12号楼3单元402，打15419999876";
-const MASKED: &str = "请到**号楼**单元**，打[电话]";
+const DESCRIPTION: &str = "请到8号楼，打15419999876";
+const MASKED: &str = "请到**号楼，打[电话]";
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A line of the table: who, and in the order of its columns the description, the contact, the decision, and what asking
