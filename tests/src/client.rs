@@ -210,6 +210,54 @@ impl Client {
         self.post_with(path, &[(IDEMPOTENCY_KEY, &fresh_key())], body)
     }
 
+    /// Posts JSON under one key, twice: the second answer is the first, byte for byte, and says that it is; another body
+    /// under that key is refused. Returns the first answer.
+    ///
+    /// # Panics
+    /// When nobody answers, when the first answer is no success, or when the second is another.
+    #[track_caller]
+    pub fn post_twice(&self, path: &str, body: &Value) -> Answer {
+        let (key, bytes) = (fresh_key(), as_bytes(body));
+        let first = self.post_bytes(path, &[(IDEMPOTENCY_KEY, &key)], &bytes);
+        assert!((200..300).contains(&first.status), "{path}: {} {}", first.status, first.text());
+        self.is_kept(path, &key, &bytes, true, &first);
+        first
+    }
+
+    /// As [`Client::post_twice`], where no body is read.
+    ///
+    /// # Panics
+    /// As [`Client::post_twice`].
+    #[track_caller]
+    pub fn post_keyed_only(&self, path: &str) -> Answer {
+        let key = fresh_key();
+        let first = self.post_bytes(path, &[(IDEMPOTENCY_KEY, &key)], b"");
+        assert!((200..300).contains(&first.status), "{path}: {} {}", first.status, first.text());
+        self.is_kept(path, &key, b"", false, &first);
+        first
+    }
+
+    /// Checks that a successful answer is kept under its key.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn is_kept(&self, path: &str, key: &str, body: &[u8], reads_body: bool, first: &Answer) {
+        let again = self.post_bytes(path, &[(IDEMPOTENCY_KEY, key)], body);
+        assert_eq!(
+            (again.status, again.text()),
+            (first.status, first.text()),
+            "{path}: another answer under the same key"
+        );
+        assert_eq!(first.header("idempotent-replayed"), None, "{path}");
+        assert_eq!(again.header("idempotent-replayed"), Some("true"), "{path}: it does not say so");
+        if reads_body {
+            let other = [body, b" "].concat();
+            let refused = self.post_bytes(path, &[(IDEMPOTENCY_KEY, key)], &other);
+            assert_eq!(refused.problem(422), "idempotency_key_reused", "{path}");
+        }
+    }
+
     /// Posts JSON with these headers besides the usual ones.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod events;
+pub mod notice;
 pub mod program;
 pub mod residents;
 pub mod services;

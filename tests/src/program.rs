@@ -330,8 +330,9 @@ impl Demo {
         self.data().join(MEDIA)
     }
 
-    /// Runs one statement in its database by a process of its own and returns what it answers: a row a line, `|`
-    /// between columns. Python brings SQLite with it, so that nothing more has to be installed.
+    /// Runs one statement in its database, or several in one transaction with `;` at the ends of lines between them, by a
+    /// process of its own and returns what it answers: a row a line, `|` between columns. Python brings SQLite with it, so
+    /// that nothing more has to be installed.
     ///
     /// # Panics
     /// When the database refuses.
@@ -339,7 +340,8 @@ impl Demo {
     pub fn sql(&self, statement: &str) -> String {
         const RUN: &str = "import sqlite3, sys\n\
             with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
-            for row in database.execute(sys.argv[2]): print('|'.join(map(str, row)))";
+            for statement in sys.argv[2].split(';\\n'):\n  \
+            for row in database.execute(statement): print('|'.join(map(str, row)))";
         let database = self.data().join("xingfuma.db");
         let output = Command::new("python3")
             .args(["-c", RUN])

@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, OnceCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     thread::sleep,
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Answer, Client, IDEMPOTENCY_KEY, fresh_key},
     events::Events,
+    notice,
     program::{Demo, Fleet, NO_GUARDS},
 };
 
@@ -26,7 +27,7 @@ const NEW_GRANT: &str = "01900000-0000-7000-8000-000000000001";
 /// The id of a hazard.
 const HAZARD: &str = "01900000-0000-7000-8000-000000000002";
 /// The month of the notice.
-const NOTICE: &str = "2025-11";
+const NOTICE: &str = notice::MONTH;
 /// The round of stars.
 const ROUND: &str = "01900000-0000-7000-8000-000000000055";
 /// An id that nothing has.
@@ -88,6 +89,35 @@ const EVERYBODY: [Who; 15] = [
 /// Operations that end the session, or the person, that asks: tried last, each with fresh sessions.
 const ENDINGS: [&str; 3] =
     ["POST /api/v1/auth/logout", "POST /api/v1/staff/{id}/totp/reset", "DELETE /api/v1/me"];
+
+/// POSTs without an `Idempotency-Key`: what is done anew each time, and why.
+const DONE_ANEW: [(&str, &str); 8] = [
+    ("POST /api/v1/auth/wechat", "a log-in: the code is good once"),
+    ("POST /api/v1/auth/password", "a log-in: nobody's session is kept for somebody else"),
+    ("POST /api/v1/auth/refresh", "gives the same successor again for 30 seconds by itself"),
+    ("POST /api/v1/auth/logout", "ending what has ended is no harm, and who repeats it is nobody any more"),
+    ("POST /api/v1/me/export", "an export: never kept, because it is everything"),
+    ("POST /api/v1/me/guardian-code", "stores nothing: the code follows from who and when"),
+    ("POST /api/v1/orders/{id}/contact", "a disclosure: each one is logged by itself, and none is kept"),
+    ("POST /api/v1/media", "an upload: the same file is the same file"),
+];
+
+/// Keyed POSTs that are never done here, because who may gets a refusal, and the tests in which they are done twice.
+const DONE_ELSEWHERE: [(&str, &str); 13] = [
+    ("POST /api/v1/auth/wechat/phone", "own_data"),
+    ("POST /api/v1/badges/{number}/revoke", "plates"),
+    ("POST /api/v1/me/totp/confirm", "second_factor"),
+    ("POST /api/v1/me/wards", "consents"),
+    ("POST /api/v1/orders/{id}/corrections", "beside"),
+    ("POST /api/v1/orders/{id}/corrections/{correction}/inspect", "beside"),
+    ("POST /api/v1/orders/{id}/extend", "beside"),
+    ("POST /api/v1/orders/{id}/revisit", "beside"),
+    ("POST /api/v1/score/periods/{month}/seal", "periods"),
+    ("POST /api/v1/signs/{code}/replace", "plates"),
+    ("POST /api/v1/signs/{code}/revoke", "plates"),
+    ("POST /api/v1/staff/{id}/totp/reset", "second_factor"),
+    ("POST /api/v1/volunteers/{id}/badge", "plates"),
+];
 
 /// How far an order has come before the operation is tried on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -454,6 +484,10 @@ struct World {
     photo: OnceCell<String>,
     /// Lines of the notice that were objected to.
     objected: Cell<i64>,
+    /// The served specification.
+    document: Value,
+    /// Operations whose answers were given again under their keys.
+    kept: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -477,8 +511,8 @@ impl World {
         let roles = people[&Who::Sibling].get("/me").expect(200);
         assert_eq!(roles["roles"][0]["role"], "volunteer", "counts at the next request: {roles}");
         let me = people[&Who::Worker].get("/me").expect(200);
-        let _ = sql(&running_notice());
-        let _ = sql(&lines_of_notice(accounts.grid(), is_postgres));
+        let _ = sql(&notice::running());
+        let _ = sql(&notice::lines(accounts.grid(), is_postgres));
         let _ = sql(&answered_hazard(accounts.grid(), is_postgres));
         for statement in round_of_stars(accounts.grid(), is_postgres) {
             let _ = sql(&statement);
@@ -490,7 +524,9 @@ impl World {
             department: text(&people[&Who::Department].get("/me").expect(200)["roles"][0], "teamId"),
             teammate: id_of(&people[&Who::Teammate]),
             operator: id_of(&people[&Who::Operator]),
+            document: people[&Who::Anonymous].get("/openapi.json").expect(200),
             people,
+            kept: BTreeSet::new(),
             ready: BTreeMap::new(),
             shop: OnceCell::new(),
             photo: OnceCell::new(),
@@ -822,7 +858,14 @@ impl World {
         if matches!(trial.target, Target::Deduction) {
             body["entryId"] = json!(id);
         }
-        let answer = self.ask(operation, who, &id, &body);
+        let key = fresh_key();
+        let answer = self.ask(operation, who, &id, &body, &key);
+        if operation.starts_with("POST ")
+            && answer.status < 300
+            && !DONE_ANEW.iter().any(|(one, _)| *one == operation)
+        {
+            self.is_kept(operation, who, &id, &body, &key, &answer);
+        }
         if let (Some(stage), Some(made)) = (stage, made) {
             if answer.status >= 300 || operation.starts_with("GET ") || operation.ends_with("/contact") {
                 self.ready.insert(stage, made);
@@ -838,8 +881,23 @@ impl World {
         answer.status
     }
 
-    fn ask(&self, operation: &str, who: Who, id: &str, body: &Value) -> Answer {
+    /// Asked again under its key, the answer is the same.
+    fn is_kept(&mut self, operation: &str, who: Who, id: &str, body: &Value, key: &str, answer: &Answer) {
+        let path = self.path(operation, id);
+        let path = path.strip_prefix("/api/v1").expect("a path of the contract");
+        let reads_body = self.specification(operation)["requestBody"].is_object();
+        self.people[&who].is_kept(path, key, body.to_string().as_bytes(), reads_body, answer);
+        self.kept.insert(operation.to_owned());
+    }
+
+    /// What the served specification says of an operation.
+    fn specification(&self, operation: &str) -> &Value {
         let (method, path) = operation.split_once(' ').expect("a method and a path");
+        &self.document["paths"][path][method.to_lowercase()]
+    }
+
+    fn path(&self, operation: &str, id: &str) -> String {
+        let (_, path) = operation.split_once(' ').expect("a method and a path");
         let path =
             if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
         let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
@@ -848,20 +906,23 @@ impl World {
             "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),
             _ => path.replace("{correction}", NOTHING),
         };
-        let path = path
-            .replace("{id}", id)
+        path.replace("{id}", id)
             .replace("{code}", &self.sign)
             .replace("{number}", &self.badge)
             .replace("{month}", NOTICE)
             .replace("/reconciliation", "/reconciliation?month=2026-10")
-            .replace("/leaderboards", "/leaderboards?by=township");
+            .replace("/leaderboards", "/leaderboards?by=township")
+    }
+
+    fn ask(&self, operation: &str, who: Who, id: &str, body: &Value, key: &str) -> Answer {
+        let method = operation.split(' ').next().expect("a method");
+        let path = self.path(operation, id);
         let client = &self.people[&who];
         match path.strip_prefix("/api/v1") {
             Some(path) if method == "GET" => client.get(path),
             Some(path) => {
                 let bytes = body.to_string().into_bytes();
-                let key = fresh_key();
-                client.send(method, path, &[(IDEMPOTENCY_KEY, &key)], &bytes).expect("an answer")
+                client.send(method, path, &[(IDEMPOTENCY_KEY, key)], &bytes).expect("an answer")
             }
             None => client.get_outside(&path).expect("an answer"),
         }
@@ -869,7 +930,7 @@ impl World {
 
     /// "Not yours" and "not there" are the same answer but for the request's id.
     fn looks_like_nothing(&self, operation: &str, who: Who, id: &str, body: &Value, answer: &Answer) {
-        let nothing = self.ask(operation, who, NOTHING, body);
+        let nothing = self.ask(operation, who, NOTHING, body, &fresh_key());
         let bare = |answer: &Answer| {
             let mut problem = answer.json();
             problem["requestId"] = Value::Null;
@@ -917,15 +978,6 @@ fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
     )
 }
 
-/// SQL that publishes the list of a month long past, with a notice that runs for ever.
-fn running_notice() -> String {
-    format!(
-        "INSERT INTO score_period (county, month, status, claims_closed_at, working_days, published_at, notice_ends_at, \
-         line_count, points) VALUES ('140724', '{NOTICE}', 'notice', '2025-12-01T00:00:00+00:00', 5, \
-         '2025-12-01T00:00:00+00:00', '2999-01-01T00:00:00+00:00', 100, 100)"
-    )
-}
-
 /// SQL that writes a hazard that its station has answered.
 fn answered_hazard(grid: &str, is_postgres: bool) -> String {
     let bytes =
@@ -935,20 +987,6 @@ fn answered_hazard(grid: &str, is_postgres: bool) -> String {
         "INSERT INTO hazard (id, county, area_code, category, number, times, first_at, last_at, found_at, cause, \
          measure, answered_by, answered_at) VALUES ({id}, '140724', '{grid}', 'environment', 1, 4, {at}, {at}, {at}, \
          '清运太少', '每周三次', {nobody}, {at})"
-    )
-}
-
-/// SQL that writes a hundred lines of that list, of people whom nobody knows.
-fn lines_of_notice(grid: &str, is_postgres: bool) -> String {
-    let lines = (1..=100).map(|number| {
-        let id = format!("{number:032x}");
-        let id = if is_postgres { format!("'{id}'") } else { format!("X'{id}'") };
-        format!("('140724', '{NOTICE}', {id}, {number}, '{grid}', 1, 1, 0, 0, 'standing')")
-    });
-    format!(
-        "INSERT INTO score_period_line (county, month, person_id, number, area_code, points, entries, late, corrected, \
-         status) VALUES {}",
-        lines.collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -1029,6 +1067,7 @@ fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String
     rows.sort_by_key(|(operation, _)| {
         operation.split_once(' ').map(|(method, path)| (path.to_owned(), method.to_owned()))
     });
+    everything_effectful_is_done_once(&world, &all);
     let found = written(&rows);
     if std::env::var_os("XINGFUMA_RENEW").is_some() {
         fs::write(table_path(), &found).expect("the table is written");
@@ -1050,6 +1089,28 @@ fn meets_the_table(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String
         "the table is another (- committed, + found):\n{}",
         differences.join("\n")
     );
+}
+
+/// Every POST of the specification takes an `Idempotency-Key` and was done twice under one, here or in another test, or
+/// stands in the list of those that are done anew.
+fn everything_effectful_is_done_once(world: &World, all: &[String]) {
+    let names =
+        |list: &[(&str, &str)]| list.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let (anew, elsewhere) = (names(&DONE_ANEW), names(&DONE_ELSEWHERE));
+    let takes_key = |operation: &str| {
+        let parameters = world.specification(operation)["parameters"].as_array().cloned();
+        parameters.unwrap_or_default().iter().any(|parameter| parameter["name"] == IDEMPOTENCY_KEY)
+    };
+    for operation in all.iter().filter(|operation| operation.starts_with("POST ")) {
+        let (is_anew, is_kept) = (anew.contains(operation), world.kept.contains(operation));
+        assert_eq!(takes_key(operation), !is_anew, "{operation}: a key, or a reason in DONE_ANEW");
+        assert!(is_anew || is_kept || elsewhere.contains(operation), "{operation}: its key was never tried");
+        assert!(!(is_kept && elsewhere.contains(operation)), "{operation} is done here by now");
+    }
+    let known: BTreeSet<String> = all.iter().cloned().collect();
+    let gone: Vec<&String> = elsewhere.iter().filter(|operation| !known.contains(*operation)).collect();
+    assert!(gone.is_empty(), "not served: {gone:?}");
+    println!("{} POSTs were done twice under one key", world.kept.len());
 }
 
 #[test]

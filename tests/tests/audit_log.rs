@@ -178,6 +178,60 @@ impl County<'_> {
         }
     }
 
+    /// A row that is taken out within the second before its seal, from both tables, leaves a gap in its slot's numbers.
+    fn taken_out_unsealed(&self) {
+        let id = "01900000-0000-7000-8000-0000000000aa";
+        let (bytes, now) = if self.is_postgres {
+            (format!("'{id}'"), "now()")
+        } else {
+            (format!("X'{}'", id.replace('-', "")), "'2026-01-01 00:00:00+00:00'")
+        };
+        let insert = format!(
+            "INSERT INTO audit (id, county, at, person_id, action, resource_id) \
+             VALUES ({bytes}, '140724', {now}, {bytes}, 'contact_revealed', {bytes})"
+        );
+        let gone = [
+            insert.clone(),
+            format!("DELETE FROM audit_unsealed WHERE audit_id = {bytes}"),
+            format!("DELETE FROM audit WHERE id = {bytes}"),
+        ];
+        self.at_once(&gone);
+        let told = (self.verify)();
+        assert!(!told.success && told.printed.contains("was taken out before it was sealed"), "{told:?}");
+        // Whoever sets the counter back, too, has to know of it; then the last of a slot can go. See docs/privacy.md.
+        let _ = (self.sql)(
+            "UPDATE audit_slot SET n = n - 1 WHERE slot IN (SELECT s.slot FROM audit_slot s WHERE s.n > \
+             (SELECT count(*) FROM audit_seal x WHERE x.slot = s.slot) + \
+             (SELECT count(*) FROM audit_unsealed u WHERE u.slot = s.slot))",
+        );
+        assert!((self.verify)().success);
+        let _ = (self.sql)("UPDATE audit_slot SET n = n - 1");
+        let told = (self.verify)();
+        assert!(!told.success && told.printed.contains("its counter was set back"), "{told:?}");
+        let _ = (self.sql)("UPDATE audit_slot SET n = n + 1");
+        self.only_the_row(&insert, &bytes);
+    }
+
+    /// The same, but its note among those that wait is left there.
+    fn only_the_row(&self, insert: &str, bytes: &str) {
+        self.at_once(&[insert.to_owned(), format!("DELETE FROM audit WHERE id = {bytes}")]);
+        let told = (self.verify)();
+        assert!(!told.success && told.printed.contains("taken out before it was sealed"), "{told:?}");
+        self.at_once(&[
+            format!("DELETE FROM audit_unsealed WHERE audit_id = {bytes}"),
+            "UPDATE audit_slot SET n = n - 1 WHERE slot IN (SELECT s.slot FROM audit_slot s WHERE s.n > \
+             (SELECT count(*) FROM audit_seal x WHERE x.slot = s.slot) + \
+             (SELECT count(*) FROM audit_unsealed u WHERE u.slot = s.slot))"
+                .to_owned(),
+        ]);
+        assert!((self.verify)().success);
+    }
+
+    /// Several statements in one transaction, so that no seal comes between.
+    fn at_once(&self, statements: &[String]) {
+        let _ = (self.sql)(&statements.join(";\n"));
+    }
+
     /// Whoever takes the triggers away first is found: the first bad row is named.
     fn tampered(&self) {
         let drop: &[&str] = if self.is_postgres {
@@ -199,6 +253,7 @@ impl County<'_> {
         let begun = Instant::now();
         assert!((self.verify)().success);
         println!("checked in {:?}", begun.elapsed());
+        self.taken_out_unsealed();
         let row_of = |seq: u32| format!("(SELECT audit_id FROM audit_seal WHERE seq = {seq})");
         let keep =
             format!("CREATE TABLE kept AS SELECT * FROM audit WHERE id IN ({}, {})", row_of(3), row_of(5));

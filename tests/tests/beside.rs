@@ -176,7 +176,7 @@ fn correction(people: &People) {
     assert_eq!(about_service.problem(409), "not_a_report");
     let endless = json!({ "addressee": "某超市", "demand": "清理", "termDays": 91 });
     assert_eq!(people.village.post(&path, &endless).problem(422), "invalid_fields");
-    people.village.post(&path, &notice).expect(200);
+    people.village.post_twice(&path, &notice).expect(200);
     assert_eq!(people.residents[0].get(&path).problem(403), "forbidden");
     let listed = people.township.get(&path).expect(200);
     let given = &listed["items"][0];
@@ -185,7 +185,7 @@ fn correction(people: &People) {
     let without = json!({ "passed": false, "findings": "仍有堆物" });
     assert_eq!(people.village.post(&inspect, &without).problem(422), "invalid_fields");
     let again = json!({ "passed": false, "findings": "仍有堆物", "termDays": 3 });
-    people.village.post(&inspect, &again).expect(200);
+    people.village.post_twice(&inspect, &again).expect(200);
     let passed = json!({ "passed": true, "findings": "已清理" });
     let settled = people.township.post(&inspect, &passed).expect(200);
     let notice = &settled["corrections"][0];
@@ -193,11 +193,30 @@ fn correction(people: &People) {
     assert_eq!(people.township.post(&inspect, &passed).problem(409), "correction_settled");
 }
 
+/// Once, and sent again under its key it is still once.
+fn extended(people: &People) {
+    let complex = json!({
+        "signCode": people.sign, "categoryCode": "errand", "description": "协调邻里用水", "urgency": "complex",
+    });
+    let order = text(&people.residents[1].post("/orders", &complex).expect(201), "id");
+    let begun = Instant::now();
+    while people.village.get(&format!("/orders/{order}")).expect(200)["status"] != "dispatched" {
+        assert!(begun.elapsed() < WITHIN, "not dispatched");
+        sleep(Duration::from_millis(10));
+    }
+    people.volunteer.post(&format!("/orders/{order}/accept"), &json!({})).expect(200);
+    let path = format!("/orders/{order}/extend");
+    let reason = json!({ "reason": "需要两家到场" });
+    people.village.post_twice(&path, &reason).expect(200);
+    assert_eq!(people.village.post(&path, &reason).problem(409), "already_extended");
+}
+
 fn revisit(people: &People) {
     let order = place_and_wait(people, 0, "代取快递");
     people.volunteer.post(&format!("/orders/{order}/accept"), &json!({})).expect(200);
     let extend = people.village.post(&format!("/orders/{order}/extend"), &json!({ "reason": "人手不足" }));
     assert_eq!(extend.problem(409), "not_extendable");
+    extended(people);
     let done = json!({ "summary": "已送到", "minutes": 20 });
     people.volunteer.post(&format!("/orders/{order}/complete"), &done).expect(200);
     let rated = json!({ "stars": 2, "solved": false });
@@ -210,7 +229,7 @@ fn revisit(people: &People) {
     let waits =
         board["items"].as_array().expect("items").iter().any(|one| one["order"]["id"] == order.as_str());
     assert!(waits, "what is owed stands on the board");
-    let seen = people.township.post(&path, &outcome).expect(200);
+    let seen = people.township.post_twice(&path, &outcome).expect(200);
     assert_eq!(seen["revisit"]["outcome"], "solved");
     assert_eq!(people.township.post(&path, &outcome).problem(409), "nothing_to_revisit");
 }

@@ -26,10 +26,23 @@ fn a_copy_and_an_erasure_in_a_fleet() {
     story(&fleet.bases()[0], fleet.accounts(), |statement| fleet.sql(statement));
 }
 
+/// A code that gives no phone says nothing about the session.
+fn binds_a_phone(resident: &Client) {
+    let bind = |code: &str| resident.post("/auth/wechat/phone", &json!({ "code": code }));
+    for bad in ["no-such-code", ""] {
+        assert_eq!(bind(bad).problem(422), "phone_code_refused");
+    }
+    let own = resident.get("/me").expect(200)["phone"].clone();
+    let bound = resident.post_twice("/auth/wechat/phone", &json!({ "code": "demo-resident-1" }));
+    assert_eq!(bound.expect(200)["phone"], own, "his own, as WeChat knows it");
+    assert_eq!(bind("demo-resident-2").problem(409), "phone_taken");
+}
+
 fn story(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String) {
     let log_in = |account| Client::log_in(base, account);
     let (resident, volunteer) = (log_in(accounts.one("resident")), log_in(accounts.all("volunteer")[0]));
     let village = log_in(accounts.village_dispatcher());
+    binds_a_phone(&resident);
     let order = placed(&resident, accounts);
     assert_eq!(delete(&resident).problem(409), "open_orders");
     serve(&resident, &volunteer, &order);

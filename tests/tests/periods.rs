@@ -82,7 +82,7 @@ fn assessment(person: &Client) -> i64 {
 fn a_month_alone() {
     let demo = Demo::start();
     let people = People::log_in(&[demo.base().to_owned()], demo.accounts());
-    story(&people, |words| demo.score(words), |sql| demo.sql(sql));
+    story(&people, false, |words| demo.score(words), |sql| demo.sql(sql));
     let told = demo.audit(&["root"]);
     assert!(told.success, "{told:?}");
     let told = demo.audit(&["verify"]);
@@ -100,21 +100,27 @@ fn a_month_alone() {
 fn a_month_in_a_fleet() {
     let fleet = Fleet::start(2, 1);
     let people = People::log_in(&fleet.bases(), fleet.accounts());
-    story(&people, |words| fleet.score(words), |sql| fleet.sql(sql));
+    story(&people, true, |words| fleet.score(words), |sql| fleet.sql(sql));
     let told = fleet.audit(&["root"]);
     assert!(told.success, "{told:?}");
     let told = fleet.audit(&["verify"]);
     assert!(told.success && told.printed.contains("the ledger is in order"), "{told:?}");
 }
 
-fn story(people: &People, score: impl Fn(&[&str]) -> Told, sql: impl Fn(&str) -> String) {
+/// The month is sealed by the command line, or over HTTP.
+fn story(
+    people: &People,
+    sealed_over_http: bool,
+    score: impl Fn(&[&str]) -> Told,
+    sql: impl Fn(&str) -> String,
+) {
     let month = last_month(people);
     let entries = earned_and_closed(people, &month, &score);
     let lines = shown(people, &month);
     boards(people, &month, 96, 3);
     contested(people, &month, &lines, &entries);
     boards(people, &month, 65, 3);
-    sealed(people, &month, &lines, &score, &sql);
+    sealed(people, sealed_over_http, &month, &lines, &score, &sql);
 }
 
 /// Somebody's line: its number and its points.
@@ -140,7 +146,7 @@ fn earned_and_closed(people: &People, month: &LastMonth, score: &impl Fn(&[&str]
     );
     // A claim that waits keeps the list from being made; a new one is too late.
     let waiting = claim(&people.first, &month.end);
-    let begun = people.admin.post("/score/periods", &body).expect(200);
+    let begun = people.admin.post_twice("/score/periods", &body).expect(200);
     assert_eq!((&begun["status"], &begun["lines"]), (&json!("review"), &json!(0)));
     let late = json!({ "ruleCode": "B06", "happenedAt": month.end, "evidence": "迟报" });
     let late = people.first.post("/score/claims", &late);
@@ -290,6 +296,7 @@ fn contested(people: &People, month: &LastMonth, lines: &[Line; 3], entries: &[S
 
 fn sealed(
     people: &People,
+    over_http: bool,
     month: &LastMonth,
     lines: &[Line; 3],
     score: &impl Fn(&[&str]) -> Told,
@@ -306,8 +313,12 @@ fn sealed(
         month.name
     ));
     assert_eq!(people.third.post(&path, &objection).problem(409), "notice_over");
-    let told = score(&["seal", &month.name]);
-    assert!(told.success && told.printed.contains("sealed"), "{told:?}");
+    if over_http {
+        assert_eq!(people.admin.post_keyed_only(&seal).expect(200)["status"], "sealed");
+    } else {
+        let told = score(&["seal", &month.name]);
+        assert!(told.success && told.printed.contains("sealed"), "{told:?}");
+    }
     let told = score(&["seal", &month.name]);
     assert!(!told.success && told.complained.contains("closed already"), "{told:?}");
     assert_eq!(people.admin.post(&seal, &json!({})).problem(409), "period_closed");

@@ -21,6 +21,104 @@ fn second_factor_in_a_fleet() {
     story(&fleet.bases(), fleet.accounts(), &stored);
 }
 
+/// `XINGFUMA_STAFF__SECOND_FACTOR=staff`: whoever has a password has to have a second factor.
+const COMPULSORY: (&str, &str) = ("XINGFUMA_STAFF__SECOND_FACTOR", "staff");
+
+#[test]
+fn compulsory_alone() {
+    let demo = Demo::start_with(&[COMPULSORY]);
+    compulsory(&[demo.base().to_owned()], demo.accounts());
+}
+
+#[test]
+fn compulsory_in_a_fleet() {
+    let fleet = Fleet::start_with(2, 1, &[COMPULSORY, ("XINGFUMA_LIMITS__FACTOR", "100000")]);
+    compulsory(&fleet.bases(), fleet.accounts());
+}
+
+/// A session without a second factor sets one up, and can do nothing else; residents and volunteers are asked for none.
+fn compulsory(bases: &[String], accounts: &Accounts) {
+    let (here, there) = (&bases[0], &bases[bases.len() - 1]);
+    for account in [accounts.one("resident"), accounts.one("volunteer"), accounts.one("grid_leader")] {
+        Client::log_in(here, account).get("/me").expect(200);
+    }
+    let staff = Desk { base: here.clone(), account: accounts.village_dispatcher().clone() };
+    let opened = staff.log_in(None).expect(200);
+    assert_eq!(opened["secondFactorRequired"], true, "{opened}");
+    let refreshed = json!({ "refreshToken": opened["refreshToken"] });
+    let refreshed = Client::anonymous(there).post("/auth/refresh", &refreshed).expect(200);
+    assert_eq!(refreshed["secondFactorRequired"], true, "a fresh token is no proof: {refreshed}");
+    let client = staff.client().at(there);
+    can_do_nothing(&client);
+
+    let secret = enrol(&client, &|| "sealed".to_owned());
+    can_do_nothing(&client);
+    let now = step_of(seconds(&Client::log_in(here, accounts.one("resident"))));
+    assert_eq!(confirm(&client, &code(&secret, now)).status, 204);
+    client.get("/dispatch/board").expect(200);
+    client.at(here).get("/me").expect(200);
+    assert_eq!(staff.log_in(None).problem(401), "totp_required");
+    let opened = staff.log_in(Some(&code(&secret, now + 1))).expect(200);
+    assert_eq!(opened.get("secondFactorRequired"), None, "{opened}");
+    let proved = client.with_token(opened["accessToken"].as_str().expect("a token"));
+    proved.get("/dispatch/board").expect(200);
+    let other = Desk { base: there.clone(), account: accounts.one("auditor").clone() };
+    can_do_nothing(&other.client());
+
+    helped(&staff, &client, accounts);
+    let unproved = staff.client();
+    assert_eq!(unproved.post("/auth/logout", &json!({})).status, 204, "one may always leave");
+    assert_eq!(unproved.get("/me").problem(401), "unauthenticated");
+}
+
+/// Every operation of the specification that asks who one is refuses with its own code, but for those that set up a
+/// second factor and the log-out.
+fn can_do_nothing(client: &Client) {
+    const OPEN: [&str; 3] = ["/api/v1/me/totp", "/api/v1/me/totp/confirm", "/api/v1/auth/logout"];
+    let document = client.get("/openapi.json").expect(200);
+    let mut refused = 0;
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            if operation["security"].is_array() && !OPEN.contains(&path.as_str()) {
+                let filled: String =
+                    path.split('/')
+                        .map(|part| {
+                            if part.starts_with('{') { "01900000-0000-7000-8000-000000000000" } else { part }
+                        })
+                        .collect::<Vec<_>>()
+                        .join("/");
+                let short = filled.strip_prefix("/api/v1").expect("a path of the contract");
+                let answer = match method.as_str() {
+                    "get" => client.get(short),
+                    method => client.send(&method.to_uppercase(), short, &[], b"{}").expect("an answer"),
+                };
+                assert_eq!(answer.problem(403), "second_factor_required", "{method} {path}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 90, "{refused} operations were tried");
+}
+
+/// The administrator, who has a second factor himself, takes a lost one away: then there is none again.
+fn helped(staff: &Desk, client: &Client, accounts: &Accounts) {
+    let id = client.get("/me").expect(200)["id"].as_str().expect("an id").to_owned();
+    let admin = Desk { base: staff.base.clone(), account: accounts.one("county_admin").clone() }.client();
+    let path = format!("/staff/{id}/totp/reset");
+    let reason = json!({ "reason": "手机丢失" });
+    assert_eq!(admin.post(&path, &reason).problem(403), "second_factor_required");
+    let secret = enrol(&admin, &|| "sealed".to_owned());
+    let resident = Client::log_in(&staff.base, accounts.one("resident"));
+    assert_eq!(confirm(&admin, &code(&secret, step_of(seconds(&resident)))).status, 204);
+    assert_eq!(admin.post(&path, &reason).status, 204);
+    assert_eq!(client.get("/me").problem(401), "unauthenticated", "sessions end with it");
+    can_do_nothing(&staff.client());
+    let log = admin.get(&format!("/audit?personId={id}")).expect(200);
+    let actions: Vec<&Value> =
+        log["items"].as_array().expect("items").iter().map(|item| &item["action"]).collect();
+    assert!(actions.iter().any(|action| **action == "totp_reset"), "{log}");
+}
+
 fn story(bases: &[String], accounts: &Accounts, stored: &dyn Fn() -> String) {
     let here = &bases[0];
     let resident = Client::log_in(here, accounts.one("resident"));
@@ -33,7 +131,8 @@ fn story(bases: &[String], accounts: &Accounts, stored: &dyn Fn() -> String) {
     staff.log_in(None).expect(200);
     assert_eq!(confirm(&client, "12345").problem(422), "invalid_fields");
     let now = step_of(seconds(&client));
-    assert_eq!(confirm(&client, &code(&secret, now)).status, 204);
+    let right = json!({ "code": code(&secret, now) });
+    assert_eq!(client.post_twice("/me/totp/confirm", &right).status, 204);
     assert_eq!(confirm(&client, &code(&secret, now)).problem(409), "totp_active");
     assert_eq!(client.post("/me/totp", &json!({})).problem(409), "totp_active");
 
@@ -126,7 +225,7 @@ fn reset(staff: &Desk, client: &Client, accounts: &Accounts) {
         admin.post(&format!("/staff/{}/totp/reset", id(&resident)), &reason).problem(404),
         "not_found"
     );
-    assert_eq!(admin.post(&path, &reason).status, 204);
+    assert_eq!(admin.post_twice(&path, &reason).status, 204);
     assert_eq!(client.get("/me").problem(401), "unauthenticated", "sessions end with it");
     staff.log_in(None).expect(200);
     let again = staff.client();

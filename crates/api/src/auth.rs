@@ -1,15 +1,16 @@
 //! Logging in and out.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_app::log_in::LoggedIn as Opened;
+use xingfuma_app::log_in::{LoggedIn as Opened, Me};
+use xingfuma_app::once::Once;
 use xingfuma_domain::access::Grant;
 
 use crate::State;
 use crate::address::CalledFrom;
-use crate::extract::{Body, LoggedIn};
+use crate::extract::{Body, LoggedIn, Unproved, keyed, respond};
 use crate::me::MeJson;
 use crate::problem::{Problem, ProblemBody};
 use crate::token::ACCESS_SECONDS;
@@ -85,6 +86,10 @@ struct SessionJson {
     #[schema(example = 300)]
     expires_in: i64,
     user: UserJson,
+    /// The county insists on a second factor, and none was shown: everything but setting one up is refused (403
+    /// `second_factor_required`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    second_factor_required: bool,
 }
 
 fn session(state: &State, opened: Opened) -> Result<HttpResponse, Problem> {
@@ -94,6 +99,7 @@ fn session(state: &State, opened: Opened) -> Result<HttpResponse, Problem> {
         access_token,
         refresh_token: opened.refresh_token,
         expires_in: ACCESS_SECONDS,
+        second_factor_required: opened.unproved,
         user: UserJson { id: opened.person, name: opened.name, roles: roles(&opened.grants) },
     }))
 }
@@ -117,19 +123,24 @@ async fn log_in_wechat(
 
 /// Bind the phone behind a code of `getPhoneNumber`.
 #[utoipa::path(post, path = "/api/v1/auth/wechat/phone", tag = "auth", request_body = CodeRequest,
-    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = MeJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody, description = "high_risk_user"),
+        (status = 422, body = ProblemBody, description = "phone_code_refused"),
         (status = 409, body = ProblemBody, description = "phone_taken"),
         (status = 429, body = ProblemBody, description = "too_many_requests"), (status = 503, body = ProblemBody)))]
 #[post("/api/v1/auth/wechat/phone")]
 async fn bind_phone(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<CodeRequest>,
 ) -> Result<HttpResponse, Problem> {
+    let keyed = keyed(&state, &caller, &request, &body.bytes)?;
+    let once = Once::json(keyed, 200, |me: &Me| MeJson::from(me.clone()));
     let app = state.app.clone();
-    let me = state.app.run(async move { app.bind_phone(&caller, &body.read.code).await }).await?;
-    Ok(HttpResponse::Ok().json(MeJson::from(me)))
+    let reply = state.app.run(async move { app.bind_phone(&caller, &body.read.code, &once).await }).await?;
+    Ok(respond(reply))
 }
 
 /// Log staff in.
@@ -169,7 +180,7 @@ async fn refresh(state: web::Data<State>, body: Body<RefreshRequest>) -> Result<
 #[post("/api/v1/auth/logout")]
 async fn log_out(
     state: web::Data<State>,
-    LoggedIn(caller): LoggedIn,
+    Unproved(caller): Unproved,
     body: Body<LogOutRequest>,
 ) -> Result<HttpResponse, Problem> {
     let app = state.app.clone();

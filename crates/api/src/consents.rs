@@ -1,15 +1,17 @@
 //! Consents: what somebody agreed to, and a guardian's word for a child.
 
-use actix_web::{HttpResponse, delete, get, post, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use xingfuma_app::Caller;
 use xingfuma_app::consents::Consents;
+use xingfuma_app::once::Once;
 use xingfuma_domain::consent::ConsentKind;
 
 use crate::State;
-use crate::extract::{Body, LoggedIn, id};
+use crate::extract::{Body, LoggedIn, id, keyed, respond};
 use crate::problem::{Problem, ProblemBody};
 
 /// What stands of one kind of consent.
@@ -63,19 +65,34 @@ pub(crate) fn words(person: Uuid, history: Vec<xingfuma_store::consents::WordRow
     history.into_iter().map(word).collect()
 }
 
-fn json(person: Uuid, consents: Consents) -> HttpResponse {
+fn shape(person: Uuid, consents: &Consents) -> ConsentsJson {
     let standing = &consents.standing;
     let item = |kind: ConsentKind| ConsentJson {
         kind: kind.as_str(),
         current_version: kind.current_version(),
         in_force: standing.has(kind),
     };
-    HttpResponse::Ok().json(ConsentsJson {
+    ConsentsJson {
         under14: standing.is_under_14(),
         guardian: standing.has(ConsentKind::Guardian),
         items: ConsentKind::ALL.into_iter().filter(|kind| kind.is_own()).map(item).collect(),
-        history: words(person, consents.history),
-    })
+        history: words(person, consents.history.clone()),
+    }
+}
+
+fn json(person: Uuid, consents: &Consents) -> HttpResponse {
+    HttpResponse::Ok().json(shape(person, consents))
+}
+
+/// Done once where the caller gave a key; answered with what stands then.
+fn once(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Once<Consents>, Problem> {
+    let person = caller.actor.person;
+    Ok(Once::json(keyed(state, caller, request, body)?, 200, move |consents| shape(person, consents)))
 }
 
 /// What the caller agreed to, and every word that he said about it.
@@ -85,7 +102,7 @@ fn json(person: Uuid, consents: Consents) -> HttpResponse {
 async fn list(state: web::Data<State>, LoggedIn(caller): LoggedIn) -> Result<HttpResponse, Problem> {
     let (app, person) = (state.app.clone(), caller.actor.person);
     let consents = state.app.run(async move { app.consents(&caller).await }).await?;
-    Ok(json(person, consents))
+    Ok(json(person, &consents))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -100,7 +117,8 @@ struct GiveBody {
 }
 
 /// Agree. Agreeing twice is agreeing once.
-#[utoipa::path(post, path = "/api/v1/me/consents", tag = "me", request_body = GiveBody, security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/me/consents", tag = "me", request_body = GiveBody,
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = ConsentsJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody, description = "guardian_consent_missing"),
         (status = 422, body = ProblemBody, description = "consent_unknown, not_the_current_version")))]
@@ -108,12 +126,14 @@ struct GiveBody {
 async fn give(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<GiveBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (app, person) = (state.app.clone(), caller.actor.person);
+    let once = once(&state, &caller, &request, &body.bytes)?;
+    let app = state.app.clone();
     let GiveBody { kind, version } = body.read;
-    let consents = state.app.run(async move { app.give_consent(&caller, &kind, version).await }).await?;
-    Ok(json(person, consents))
+    let work = async move { app.give_consent(&caller, &kind, version, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -126,19 +146,21 @@ struct TakeBackBody {
 
 /// Take a consent back, with effect at once: posts of somebody who does not want to be published are on no page any more.
 #[utoipa::path(post, path = "/api/v1/me/consents/withdraw", tag = "me", request_body = TakeBackBody,
-    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = ConsentsJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 422, body = ProblemBody, description = "consent_unknown")))]
 #[post("/api/v1/me/consents/withdraw")]
 async fn take_back(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<TakeBackBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (app, person) = (state.app.clone(), caller.actor.person);
+    let once = once(&state, &caller, &request, &body.bytes)?;
+    let app = state.app.clone();
     let kind = body.read.kind;
-    let consents = state.app.run(async move { app.take_back_consent(&caller, &kind).await }).await?;
-    Ok(json(person, consents))
+    let work = async move { app.take_back_consent(&caller, &kind, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -160,7 +182,7 @@ async fn state_age(
 ) -> Result<HttpResponse, Problem> {
     let (app, person, under_14) = (state.app.clone(), caller.actor.person, body.read.under14);
     let consents = state.app.run(async move { app.state_age(&caller, under_14).await }).await?;
-    Ok(json(person, consents))
+    Ok(json(person, &consents))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -195,7 +217,8 @@ struct WardJson {
 }
 
 /// Agree, as the guardian of a child under 14, to what the child agrees to.
-#[utoipa::path(post, path = "/api/v1/me/wards", tag = "me", request_body = WardBody, security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/me/wards", tag = "me", request_body = WardBody,
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = WardJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody, description = "own_decision, guardian_consent_missing"),
         (status = 422, body = ProblemBody, description = "code_unknown")))]
@@ -203,11 +226,14 @@ struct WardJson {
 async fn agree_as_guardian(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<WardBody>,
 ) -> Result<HttpResponse, Problem> {
+    let keyed = keyed(&state, &caller, &request, &body.bytes)?;
+    let once = Once::json(keyed, 200, |child: &Uuid| WardJson { id: *child });
     let (app, code) = (state.app.clone(), body.read.code);
-    let id = state.app.run(async move { app.agree_as_guardian(&caller, &code).await }).await?;
-    Ok(HttpResponse::Ok().json(WardJson { id }))
+    let work = async move { app.agree_as_guardian(&caller, &code, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 /// Take a guardian's consent back, with effect at once.

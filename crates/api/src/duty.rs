@@ -1,16 +1,17 @@
 //! Leave and rosters: when somebody can be asked.
 
-use actix_web::{HttpResponse, delete, get, post, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use xingfuma_app::once::Once;
 use xingfuma_domain::deadline::QuietHours;
 use xingfuma_domain::dispatch::{Roster, Shift};
 use xingfuma_store::duty::LeaveRow;
 
 use crate::State;
-use crate::extract::{Body, Items, LoggedIn, id};
+use crate::extract::{Body, Items, LoggedIn, id, keyed, respond};
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Deserialize, ToSchema)]
@@ -36,7 +37,8 @@ impl From<LeaveRow> for LeaveJson {
 }
 
 /// Enter one's own leave: no order is offered while it lasts.
-#[utoipa::path(post, path = "/api/v1/me/leave", tag = "me", request_body = LeaveBody, security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/me/leave", tag = "me", request_body = LeaveBody,
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 201, body = LeaveJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 409, body = ProblemBody, description = "too_many_leaves"),
         (status = 422, body = ProblemBody)))]
@@ -44,12 +46,15 @@ impl From<LeaveRow> for LeaveJson {
 async fn enter_leave(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<LeaveBody>,
 ) -> Result<HttpResponse, Problem> {
+    let keyed = keyed(&state, &caller, &request, &body.bytes)?;
+    let once = Once::json(keyed, 201, |row: &LeaveRow| LeaveJson::from(row.clone()));
     let app = state.app.clone();
     let (from, to) = (body.read.from, body.read.to);
-    let leave = state.app.run(async move { app.enter_leave(&caller, from, to).await }).await?;
-    Ok(HttpResponse::Created().json(LeaveJson::from(leave)))
+    let work = async move { app.enter_leave(&caller, from, to, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 /// One's own leaves that are not over, the soonest first.

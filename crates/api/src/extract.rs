@@ -2,28 +2,58 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
+use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xingfuma_app::command::{Keyed, Reply};
+use xingfuma_app::once::Once;
 use xingfuma_app::{App, Caller, OrderFound};
 
 use crate::State;
+use crate::cursor;
 use crate::problem::Problem;
 
 /// Largest JSON body, in bytes.
 const BODY_LARGEST: usize = 64 * 1024;
+/// A body is there within this time, or its sender is let go: a slow one must not hold a connection for ever. Heads have
+/// the server's own limit.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// Longest idempotency key, in bytes.
 const KEY_LONGEST: usize = 128;
 
-/// Somebody who has logged in; without him the answer is 401.
+/// Somebody who has logged in; without him the answer is 401. Staff that owes a second factor gets 403.
 pub(crate) struct LoggedIn(pub(crate) Caller);
+
+/// As [`LoggedIn`], with or without a second factor: for what sets one up, and for logging out.
+pub(crate) struct Unproved(pub(crate) Caller);
+
+/// Lies with a request until it is known who it is from: its body is not even read before, so that 401 and 403 come
+/// before what may be wrong with it.
+struct Unknown;
+
+/// It is known now; and he may ask.
+fn admit(request: &HttpRequest, caller: &Caller, unproved_too: bool) -> Result<(), Problem> {
+    let mut extensions = request.extensions_mut();
+    extensions.remove::<Unknown>();
+    extensions.insert(Asking(caller.actor.person));
+    let owes_proof = caller.unproved && !unproved_too;
+    if owes_proof { Err(Problem::new(403, "second_factor_required")) } else { Ok(()) }
+}
+
+async fn identify(request: &HttpRequest, unproved_too: bool) -> Result<Caller, Problem> {
+    let (app, session) = session_of(request)?;
+    let on = app.clone();
+    let caller = on.run(async move { app.caller(session).await }).await?;
+    admit(request, &caller, unproved_too)?;
+    Ok(caller)
+}
 
 /// Who asks, for what is noted when he is refused.
 #[derive(Clone, Copy)]
@@ -34,14 +64,20 @@ impl FromRequest for LoggedIn {
     type Future = Pin<Box<dyn Future<Output = Result<LoggedIn, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        request.extensions_mut().insert(Unknown);
         let asked = request.clone();
-        Box::pin(async move {
-            let (app, session) = session_of(&asked)?;
-            let on = app.clone();
-            let caller = on.run(async move { app.caller(session).await }).await?;
-            asked.extensions_mut().insert(Asking(caller.actor.person));
-            Ok(LoggedIn(caller))
-        })
+        Box::pin(async move { identify(&asked, false).await.map(LoggedIn) })
+    }
+}
+
+impl FromRequest for Unproved {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Unproved, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        request.extensions_mut().insert(Unknown);
+        let asked = request.clone();
+        Box::pin(async move { identify(&asked, true).await.map(Unproved) })
     }
 }
 
@@ -53,6 +89,7 @@ impl FromRequest for LoggedInFor {
     type Future = Pin<Box<dyn Future<Output = Result<LoggedInFor, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        request.extensions_mut().insert(Unknown);
         let asked = request.clone();
         Box::pin(async move {
             let (app, session) = session_of(&asked)?;
@@ -66,7 +103,7 @@ impl FromRequest for LoggedInFor {
                 }
                 None => (on.run(async move { app.caller(session).await }).await?, None),
             };
-            asked.extensions_mut().insert(Asking(caller.actor.person));
+            admit(&asked, &caller, false)?;
             Ok(LoggedInFor(caller, found))
         })
     }
@@ -98,11 +135,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = web::Payload::from_request(request, payload);
+        // Whoever takes a body names first who sends it, so that this is asked after.
+        let sender = request.extensions().contains::<Unknown>().then(|| request.clone());
         Box::pin(async move {
+            if let Some(request) = sender {
+                known(&request).await;
+            }
             let payload = payload.await.map_err(|_| Problem::new(400, "malformed_request"))?;
-            let bytes = payload
-                .to_bytes_limited(BODY_LARGEST)
+            let bytes = timeout(BODY_WITHIN, payload.to_bytes_limited(BODY_LARGEST))
                 .await
+                .map_err(|_| Problem::new(408, "request_timeout"))?
                 .map_err(|_| Problem::new(413, "payload_too_large"))?
                 .map_err(|_| Problem::new(400, "malformed_request"))?
                 .to_vec();
@@ -119,6 +161,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             Ok(Body { read, bytes })
         })
     }
+}
+
+/// Waits until it is known who sends a request. Nothing has to wake this: both are parts of one task, and who it is from
+/// is looked at first each time.
+async fn known(request: &HttpRequest) {
+    std::future::poll_fn(|_| {
+        if request.extensions().contains::<Unknown>() { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
 }
 
 /// Where a body fails; what stands there is not repeated, because it may be personal.
@@ -163,6 +214,16 @@ pub(crate) fn required_key(
     keyed(state, caller, request, body)?.ok_or_else(|| Problem::new(400, "idempotency_key_required"))
 }
 
+/// For what is answered with nothing, and done once where the caller gave a key.
+pub(crate) fn once_silently(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<Once<()>, Problem> {
+    Ok(Once::silently(keyed(state, caller, request, body)?))
+}
+
 /// The version that the caller insists on.
 pub(crate) fn if_match(request: &HttpRequest) -> Result<Option<i64>, Problem> {
     let Some(value) = request.headers().get("if-match") else { return Ok(None) };
@@ -203,8 +264,7 @@ impl Page {
     pub(crate) fn before(&self) -> Result<Option<Uuid>, Problem> {
         let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
-        Uuid::from_slice(&bytes).map(Some).map_err(|_| bad())
+        cursor::decode(cursor).map(Some).ok_or_else(bad)
     }
 }
 
@@ -229,7 +289,7 @@ impl<T> Items<T> {
     /// A page; a full one has a next, which begins after `last`.
     pub(crate) fn page(items: Vec<T>, limit: u64, last: Option<Uuid>) -> Items<T> {
         let full = items.len() as u64 >= limit;
-        let next_cursor = last.filter(|_| full).map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+        let next_cursor = last.filter(|_| full).map(cursor::encode);
         Items { items, next_cursor }
     }
 }
@@ -238,7 +298,9 @@ impl<T> Items<T> {
 pub(crate) fn respond(reply: Reply) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(reply.status);
     let mut response = HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::OK));
-    response.content_type("application/json");
+    if !reply.body.is_empty() {
+        response.content_type("application/json");
+    }
     if reply.replayed {
         response.insert_header(("idempotent-replayed", "true"));
     }

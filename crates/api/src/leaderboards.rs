@@ -132,6 +132,7 @@ fn of_persons(period: &PeriodRow, ranked: Vec<Ranked>) -> BoardJson {
         name: Some(one.name),
         people: None,
         points: one.points,
+        hand_made: one.hand_made,
     };
     BoardJson {
         month: period.month.clone(),

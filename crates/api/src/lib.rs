@@ -24,6 +24,7 @@ mod certificates;
 mod claims;
 mod consents;
 mod cors;
+pub mod cursor;
 mod dead_letters;
 mod duty;
 mod exports;
@@ -47,6 +48,7 @@ mod request_id;
 mod room;
 mod scan;
 mod score;
+mod shapes;
 mod shop;
 mod showcase;
 mod stars;
@@ -55,6 +57,8 @@ mod token;
 mod totp;
 mod volunteers;
 mod wechat_push;
+
+use shapes::Shapes;
 
 pub use address::address;
 pub use cors::is_origin;
@@ -90,7 +94,7 @@ macro_rules! operations {
             ),
             paths($($module::$name),+),
             components(schemas(problem::ProblemBody)),
-            modifiers(&Bearer, &ProblemType),
+            modifiers(&Bearer, &ProblemType, &Shapes),
         )]
         struct Document;
     };
@@ -282,9 +286,7 @@ struct ProblemType;
 
 impl utoipa::Modify for ProblemType {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let operations = document.paths.paths.values_mut().flat_map(|path| {
-            [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
-        });
+        let operations = document.paths.paths.values_mut().flat_map(shapes::operations_mut);
         for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
             let RefOr::T(response) = response else { continue };
             if response.content.get(JSON).is_some_and(is_problem)

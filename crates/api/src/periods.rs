@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use xingfuma_app::notice::{ObjectionDecision, ObjectionSeen, RenderObjection};
+use xingfuma_app::once::Once;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, YearMonth};
 use xingfuma_store::periods::objections::ObjectionRow;
 use xingfuma_store::periods::{CountedRow, LineRow, PeriodRow};
 
 use crate::State;
-use crate::extract::{Body, Items, LoggedIn, Page, id, query, required_key, respond};
+use crate::extract::{Body, Items, LoggedIn, Page, id, keyed, query, required_key, respond};
 use crate::problem::{Problem, ProblemBody};
 
 /// A period.
@@ -106,7 +107,7 @@ struct CloseBody {
 /// Close the claims about a month that is over: from now on it is reviewed. Its list is made by `xingfuma score close`.
 /// Sending it again changes nothing as long as the list is not published.
 #[utoipa::path(post, path = "/api/v1/score/periods", tag = "score", request_body = CloseBody,
-    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = PeriodJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody),
         (status = 409, body = ProblemBody, description = "period_not_over, period_closed, period_not_next"),
@@ -115,37 +116,40 @@ struct CloseBody {
 async fn close_claims(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<CloseBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = Once::json(keyed(&state, &caller, &request, &body.bytes)?, 200, |row| PeriodJson::from(row));
     let CloseBody { month, working_days } = body.read;
     let days = working_days.unwrap_or(NOTICE_WORKING_DAYS);
     if !(1..=NOTICE_WORKING_DAYS_MOST).contains(&days) {
         return Err(xingfuma_app::AppError::invalid("workingDays", "out_of_range").into());
     }
     let app = state.app.clone();
-    let render =
-        Arc::new(|row: &PeriodRow| (200, serde_json::to_vec(&PeriodJson::from(row)).unwrap_or_default()));
-    let work = async move { app.close_period_claims(&caller, month, days, render).await };
+    let work = async move { app.close_period_claims(&caller, month, days, &once).await };
     Ok(respond(state.app.run(work).await?))
 }
 
 /// Seal a month whose notice is over. What is contested still is paused and counts in a later period.
-#[utoipa::path(post, path = "/api/v1/score/periods/{month}/seal", tag = "score", params(("month" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/score/periods/{month}/seal", tag = "score", params(("month" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
-    responses((status = 200, body = PeriodJson), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody),
+    responses((status = 200, body = PeriodJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody, description = "idempotency_key_reused"),
         (status = 409, body = ProblemBody,
             description = "period_closed, notice_runs, period_not_frozen, period_not_next")))]
 #[post("/api/v1/score/periods/{month}/seal")]
 async fn seal(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     month: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
+    let once = Once::json(keyed(&state, &caller, &request, b"")?, 200, |row| PeriodJson::from(row));
     let month = month_of(&month)?;
     let app = state.app.clone();
-    let row = state.app.run(async move { app.seal_period(&caller, month).await }).await?;
-    Ok(HttpResponse::Ok().json(PeriodJson::from(&row)))
+    let work = async move { app.seal_period(&caller, month, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 /// Public notices, the latest first. Public.

@@ -5,12 +5,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_app::plates::BadgeEnd;
+use xingfuma_app::once::Once;
+use xingfuma_app::plates::{BadgeEnd, NewSign};
+use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_store::signs::ReportRow;
 
 use crate::State;
 use crate::address::CalledFrom;
-use crate::extract::{Body, Items, LoggedIn, Page, id, query};
+use crate::extract::{Body, Items, LoggedIn, Page, id, key, keyed, once_silently, query, respond};
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Deserialize, ToSchema)]
@@ -23,22 +25,26 @@ struct ReportBody {
     note: Option<String>,
 }
 
-/// This code looks wrong. Nobody has to say who he is.
+/// This code looks wrong. Nobody has to say who he is; an `Idempotency-Key` is good at the address it was sent from.
 #[utoipa::path(post, path = "/api/v1/signs/{code}/report", tag = "scan", request_body = ReportBody,
-    params(("code" = String, Path, description = "in any case")),
+    params(("code" = String, Path, description = "in any case"), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody, description = "too_many_requests")))]
 #[post("/api/v1/signs/{code}/report")]
 async fn report(
     state: web::Data<State>,
     CalledFrom(from): CalledFrom,
+    request: HttpRequest,
     code: web::Path<String>,
     body: Body<ReportBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (app, code) = (state.app.clone(), code.into_inner());
+    // Strangers who think of the same key are told apart by where they call from.
+    let route = format!("{from:?} {} {}", request.method(), request.path());
+    let keyed = key(&request)?.map(|key| state.app.keyed(Uuid::nil(), &route, &key, &body.bytes));
+    let (app, code, once) = (state.app.clone(), code.into_inner(), Once::silently(keyed));
     let ReportBody { kind, note } = body.read;
-    state.app.run(async move { app.report_sign(from, &code, &kind, note.as_deref()).await }).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let work = async move { app.report_sign(from, &code, &kind, note.as_deref(), &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -98,19 +104,21 @@ struct CloseBody {
 
 /// Close a report: somebody has looked at the sign.
 #[utoipa::path(post, path = "/api/v1/sign-reports/{id}/close", tag = "directory", request_body = CloseBody,
-    params(("id" = Uuid, Path)), security(("bearer" = [])),
+    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[post("/api/v1/sign-reports/{id}/close")]
 async fn close_report(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     of: web::Path<String>,
     body: Body<CloseBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = once_silently(&state, &caller, &request, &body.bytes)?;
     let (app, of) = (state.app.clone(), id(&of)?);
-    state.app.run(async move { app.close_sign_report(&caller, of, &body.read.outcome).await }).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let work = async move { app.close_sign_report(&caller, of, &body.read.outcome, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -122,7 +130,7 @@ struct ReasonBody {
 
 /// Take a sign out of force: scanning it says so, and nothing can be ordered by it.
 #[utoipa::path(post, path = "/api/v1/signs/{code}/revoke", tag = "directory", request_body = ReasonBody,
-    params(("code" = String, Path)), security(("bearer" = [])),
+    params(("code" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 410, body = ProblemBody, description = "sign_revoked"), (status = 422, body = ProblemBody)))]
@@ -130,13 +138,14 @@ struct ReasonBody {
 async fn revoke_sign(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     code: web::Path<String>,
     body: Body<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = once_silently(&state, &caller, &request, &body.bytes)?;
     let (app, code) = (state.app.clone(), code.into_inner());
-    let work = async move { app.revoke_sign(&caller, &code, &body.read.reason, false).await };
-    state.app.run(work).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let work = async move { app.revoke_sign(&caller, &code, &body.read.reason, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -150,7 +159,7 @@ struct NewSignJson {
 
 /// Put another sign in the place of one, which is out of force from now on.
 #[utoipa::path(post, path = "/api/v1/signs/{code}/replace", tag = "directory", request_body = ReasonBody,
-    params(("code" = String, Path)), security(("bearer" = [])),
+    params(("code" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 201, body = NewSignJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 410, body = ProblemBody, description = "sign_revoked"), (status = 422, body = ProblemBody)))]
@@ -158,13 +167,16 @@ struct NewSignJson {
 async fn replace_sign(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     code: web::Path<String>,
     body: Body<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = Once::json(keyed(&state, &caller, &request, &body.bytes)?, 201, |sign: &NewSign| {
+        NewSignJson { code: sign.code.to_string(), area_code: sign.area.to_string() }
+    });
     let (app, code) = (state.app.clone(), code.into_inner());
-    let work = async move { app.revoke_sign(&caller, &code, &body.read.reason, true).await };
-    let (code, area) = state.app.run(work).await?.ok_or_else(|| Problem::new(500, "internal"))?;
-    Ok(HttpResponse::Created().json(NewSignJson { code: code.to_string(), area_code: area.to_string() }))
+    let work = async move { app.replace_sign(&caller, &code, &body.read.reason, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -174,19 +186,24 @@ struct NewBadgeJson {
 }
 
 /// Issue a badge to a volunteer, under the next number of his township.
-#[utoipa::path(post, path = "/api/v1/volunteers/{id}/badge", tag = "directory", params(("id" = Uuid, Path)),
-    security(("bearer" = [])),
-    responses((status = 201, body = NewBadgeJson), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody),
-        (status = 409, body = ProblemBody, description = "badge_active")))]
+#[utoipa::path(post, path = "/api/v1/volunteers/{id}/badge", tag = "directory",
+    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 201, body = NewBadgeJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "badge_active"),
+        (status = 422, body = ProblemBody, description = "idempotency_key_reused")))]
 #[post("/api/v1/volunteers/{id}/badge")]
 async fn issue_badge(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     volunteer: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
+    let once = Once::json(keyed(&state, &caller, &request, b"")?, 201, |number: &BadgeNumber| NewBadgeJson {
+        number: number.to_string(),
+    });
     let (app, volunteer) = (state.app.clone(), id(&volunteer)?);
-    let number = state.app.run(async move { app.issue_badge(&caller, volunteer).await }).await?;
-    Ok(HttpResponse::Created().json(NewBadgeJson { number: number.to_string() }))
+    let work = async move { app.issue_badge(&caller, volunteer, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }
 
 /// Why a badge is no more.
@@ -209,7 +226,7 @@ struct RevokeBadgeBody {
 
 /// Take a badge out of force: whoever scans it is told. A volunteer may say himself that he lost his.
 #[utoipa::path(post, path = "/api/v1/badges/{number}/revoke", tag = "directory", request_body = RevokeBadgeBody,
-    params(("number" = String, Path)), security(("bearer" = [])),
+    params(("number" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 410, body = ProblemBody, description = "gone"), (status = 422, body = ProblemBody)))]
@@ -217,15 +234,17 @@ struct RevokeBadgeBody {
 async fn revoke_badge(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     number: web::Path<String>,
     body: Body<RevokeBadgeBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = once_silently(&state, &caller, &request, &body.bytes)?;
     let (app, number) = (state.app.clone(), number.into_inner());
     let RevokeBadgeBody { status, reason } = body.read;
     let end = match status {
         EndParam::Lost => BadgeEnd::Lost,
         EndParam::Void => BadgeEnd::Void,
     };
-    state.app.run(async move { app.revoke_badge(&caller, &number, end, &reason).await }).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let work = async move { app.revoke_badge(&caller, &number, end, &reason, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }

@@ -1,7 +1,7 @@
 //! Problems (RFC 9457): one table from what went wrong to status, code and words.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 use xingfuma_app::{AppError, FieldFault};
@@ -51,12 +51,13 @@ pub(crate) struct Problem {
     detail: Option<String>,
     errors: Vec<FieldFault>,
     retry_after: Option<u64>,
+    allow: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: u16, code: &'static str) -> Problem {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Problem { status, code, detail: None, errors: Vec::new(), retry_after: None }
+        Problem { status, code, detail: None, errors: Vec::new(), retry_after: None, allow: None }
     }
 
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Problem {
@@ -83,6 +84,12 @@ impl Problem {
         response.content_type("application/problem+json").insert_header(("cache-control", "no-store"));
         if let Some(seconds) = self.retry_after {
             response.insert_header(("retry-after", seconds.to_string()));
+        }
+        if let Some(methods) = &self.allow {
+            response.insert_header(("allow", methods.as_str()));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("www-authenticate", "Bearer"));
@@ -125,6 +132,7 @@ impl From<AppError> for Problem {
             }
             AppError::UnsupportedMedia => Problem::new(415, "unsupported_media"),
             AppError::TooLarge => Problem::new(413, "payload_too_large"),
+            AppError::Unusable(code) => Problem::new(422, code),
             AppError::Refused(refusal) => of_refusal(&refusal),
             AppError::Conflict(code) => Problem::new(409, code),
             AppError::Stale => Problem::new(412, "stale_version"),
@@ -203,6 +211,9 @@ fn title(code: &str, english: bool) -> &'static str {
     let (chinese, other) = match code {
         "unauthenticated" => ("请先登录", "Log in first"),
         "bad_code" => ("登录凭证无效，请重新打开小程序", "The log-in code is wrong or used"),
+        "phone_code_refused" => ("手机号凭证无效，请重新授权", "The code for the phone is wrong or used"),
+        "second_factor_required" => ("请先启用动态验证码", "Set up the second factor first"),
+        "method_not_allowed" => ("不支持该请求方法", "There is no such method here"),
         "high_risk_user" => ("微信提示该账号存在风险", "WeChat calls this user risky"),
         "bad_credentials" => ("用户名或密码不正确", "Wrong user name or password"),
         "not_found" => ("没有找到", "Not found"),
@@ -228,6 +239,7 @@ fn title(code: &str, english: bool) -> &'static str {
         "unavailable" => ("服务暂时不可用，请稍后再试", "Out of reach for a moment; try again"),
         "malformed_json" => ("请求内容不是正确的 JSON", "The body is not the JSON that is expected here"),
         "malformed_request" => ("请求格式不正确", "The request is malformed"),
+        "request_timeout" => ("请求超时，请重试", "The request took too long"),
         "payload_too_large" => ("请求内容过大", "The body is too large"),
         "badge_active" => ("已有在用号牌，请先注销", "There is a badge in force; revoke it first"),
         "totp_required" => ("请输入动态验证码", "The code of the second factor is missing"),
@@ -332,7 +344,10 @@ fn title(code: &str, english: bool) -> &'static str {
     if english { other } else { chinese }
 }
 
-/// The answer for a path that is none.
-pub(crate) async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(404, "not_found"))
+/// The answer for a path that is none, or that does not know the method.
+pub(crate) async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(match crate::shapes::methods_of(request.path()) {
+        Some(methods) => Problem { allow: Some(methods), ..Problem::new(405, "method_not_allowed") },
+        None => Problem::new(404, "not_found"),
+    })
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_domain::scoring::{PostedTransaction, Rule, Trigger};
+use xingfuma_domain::scoring::{Points, PostedTransaction, Rule, SourceType, Trigger};
 
 use crate::State;
 use crate::extract::{Body, LoggedIn, id, required_key, respond};
@@ -21,9 +21,7 @@ struct RuleJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     category: Option<String>,
     name: String,
-    /// A number, or the least and the most that may be decided.
-    #[schema(value_type = Object)]
-    points: serde_json::Value,
+    points: PointsJson,
     version: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     monthly_cap: Option<i64>,
@@ -50,6 +48,23 @@ struct RuleJson {
     area_code: Option<String>,
 }
 
+/// A number, or the least and the most that may be decided.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum PointsJson {
+    Fixed(i64),
+    Range { min: i64, max: i64 },
+}
+
+impl From<Points> for PointsJson {
+    fn from(points: Points) -> PointsJson {
+        match points {
+            Points::Fixed(points) => PointsJson::Fixed(points),
+            Points::Range { min, max } => PointsJson::Range { min, max },
+        }
+    }
+}
+
 impl From<&Rule> for RuleJson {
     fn from(rule: &Rule) -> RuleJson {
         RuleJson {
@@ -57,7 +72,7 @@ impl From<&Rule> for RuleJson {
             kind: rule.kind.as_str(),
             category: rule.category.clone(),
             name: rule.name.clone(),
-            points: serde_json::to_value(rule.points).unwrap_or_default(),
+            points: PointsJson::from(rule.points),
             version: rule.version,
             monthly_cap: rule.monthly_cap,
             daily_cap: rule.daily_cap,

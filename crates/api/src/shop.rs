@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_app::shop::{DonationRequest, GoodsRequest, Reconciliation, Render, ShopPart};
+use xingfuma_app::shop::{DonationRequest, DonationSeen, GoodsRequest, Reconciliation, Render, ShopPart};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::shop::books::GoodsBook;
-use xingfuma_store::shop::{DonationRow, GoodsRow, ShopRow};
+use xingfuma_store::shop::{GoodsRow, ShopRow};
 
 use crate::State;
 use crate::extract::{Body, Items, LoggedIn, Page, id, query, required_key, respond};
@@ -294,20 +294,21 @@ struct DonationJson {
     id: Uuid,
     shop_id: Uuid,
     goods_id: Uuid,
-    /// An organisation by its name, a person by one character.
+    /// The whole name for the shopkeeper and the dispatchers of the area, one character for everybody else.
     #[schema(example = "王**")]
     donor: String,
     quantity: i64,
     received_at: DateTime<Utc>,
 }
 
-impl From<&DonationRow> for DonationJson {
-    fn from(row: &DonationRow) -> DonationJson {
+impl From<&DonationSeen> for DonationJson {
+    fn from(seen: &DonationSeen) -> DonationJson {
+        let row = &seen.row;
         DonationJson {
             id: row.id,
             shop_id: row.shop_id,
             goods_id: row.goods_id,
-            donor: row.donor.clone(),
+            donor: seen.donor.clone(),
             quantity: row.quantity,
             received_at: row.received_at,
         }
@@ -321,7 +322,7 @@ struct DonateBody {
     /// Pieces. There is no field for money: points never become cash, nor cash points.
     quantity: i64,
     donor: String,
-    /// The donor is a person: one character of his name is kept.
+    /// The donor is a person, not an organisation.
     donor_is_person: bool,
 }
 
@@ -354,13 +355,13 @@ async fn donate(
 #[get("/api/v1/shop/donations")]
 async fn donations(
     state: web::Data<State>,
-    LoggedIn(_caller): LoggedIn,
+    LoggedIn(caller): LoggedIn,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let part = query::<ShopPage>(&request)?.part()?;
     let app = state.app.clone();
-    let rows = state.app.run(async move { app.donations(part).await }).await?;
-    let last = rows.last().map(|row| row.id);
+    let rows = state.app.run(async move { app.donations(&caller, part).await }).await?;
+    let last = rows.last().map(|seen| seen.row.id);
     let items: Vec<DonationJson> = rows.iter().map(DonationJson::from).collect();
     Ok(HttpResponse::Ok().json(Items::page(items, part.limit, last)))
 }

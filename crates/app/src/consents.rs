@@ -10,8 +10,10 @@ use uuid::Uuid;
 use xingfuma_domain::consent::{ConsentKind, Standing, Word};
 use xingfuma_store::consents::{self, NewWord, WordRow};
 use xingfuma_store::posts::PostRow;
-use xingfuma_store::{StoreError, people, transact};
+use xingfuma_store::{StoreError, idempotency, people, transact};
 
+use crate::command::Reply;
+use crate::once::Once;
 use crate::show::PostCommand;
 use crate::text::Fields;
 use crate::{App, AppError, Caller};
@@ -51,7 +53,11 @@ impl App {
         caller: &Caller,
         kind: &str,
         version: i64,
-    ) -> Result<Consents, AppError> {
+        once: &Once<Consents>,
+    ) -> Result<Reply, AppError> {
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let kind = own_kind(kind)?;
         if version != kind.current_version() {
             return Err(AppError::invalid("version", "not_the_current_version"));
@@ -60,10 +66,9 @@ impl App {
         if !standing.may_consent(kind) {
             return Err(AppError::NotAllowed("guardian_consent_missing"));
         }
-        if !standing.has(kind) {
-            self.say(caller.actor.person, caller.actor.person, kind, true).await?;
-        }
-        self.consents(caller).await
+        let person = caller.actor.person;
+        let word = (!standing.has(kind)).then(|| self.new_word(person, person, kind, true));
+        self.say_once(person, word, once).await
     }
 
     /// The caller takes a consent back, with effect at once: whoever does not want to be published any more is on no
@@ -71,16 +76,49 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a kind that is not his to give.
-    pub async fn take_back_consent(&self, caller: &Caller, kind: &str) -> Result<Consents, AppError> {
-        let kind = own_kind(kind)?;
-        let standing = consents::standing(self.store.pool(), caller.actor.person).await?;
-        if standing.words().iter().any(|word| word.kind == kind && word.given) || kind.publishes() {
-            self.say(caller.actor.person, caller.actor.person, kind, false).await?;
+    pub async fn take_back_consent(
+        &self,
+        caller: &Caller,
+        kind: &str,
+        once: &Once<Consents>,
+    ) -> Result<Reply, AppError> {
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
         }
+        let kind = own_kind(kind)?;
+        let person = caller.actor.person;
+        let standing = consents::standing(self.store.pool(), person).await?;
+        let stands = standing.words().iter().any(|word| word.kind == kind && word.given);
+        // The posts first: the answer that is kept with the word says that all of it is done.
         if kind == ConsentKind::Publishing {
             self.withdraw_posts(caller).await?;
         }
-        self.consents(caller).await
+        let word = (stands || kind.publishes()).then(|| self.new_word(person, person, kind, false));
+        self.say_once(person, word, once).await
+    }
+
+    /// Keeps a word, if there is one to be kept, with the answer about what stands then.
+    async fn say_once(
+        &self,
+        person: Uuid,
+        word: Option<NewWord>,
+        once: &Once<Consents>,
+    ) -> Result<Reply, AppError> {
+        let (app, inside) = (self.clone(), once.clone());
+        let said: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if let Some(word) = &word {
+                    consents::append(conn, word).await?;
+                }
+                let standing = consents::standing(conn, person).await?;
+                let consents = Consents { standing, history: consents::history(conn, person).await? };
+                let (reply, answer) = app.answer_once(&inside, person, &consents);
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
+        })
+        .await;
+        self.done_once(once, said, AppError::Conflict("busy")).await
     }
 
     /// The caller says whether he is under 14. A child's posts are taken back unless his guardian agreed.
@@ -125,7 +163,15 @@ impl App {
     /// # Errors
     /// [`AppError::Invalid`] for a code that is none or is too old; [`AppError::NotAllowed`] `own_decision` for one's own
     /// code, `guardian_consent_missing` when the caller is a child himself.
-    pub async fn agree_as_guardian(&self, caller: &Caller, code: &str) -> Result<Uuid, AppError> {
+    pub async fn agree_as_guardian(
+        &self,
+        caller: &Caller,
+        code: &str,
+        once: &Once<Uuid>,
+    ) -> Result<Reply, AppError> {
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let child = self.child_of_code(code).ok_or_else(|| AppError::invalid("code", "code_unknown"))?;
         let guardian = caller.actor.person;
         if child == guardian {
@@ -136,8 +182,17 @@ impl App {
         }
         let known = people::find(self.store.pool(), self.settings.county, child).await?;
         known.filter(|child| child.data_key.is_some()).ok_or(AppError::invalid("code", "code_unknown"))?;
-        self.say(child, guardian, ConsentKind::Guardian, true).await?;
-        Ok(child)
+        let word = self.new_word(child, guardian, ConsentKind::Guardian, true);
+        let (reply, answer) = self.answer_once(once, child, &child);
+        let agreed: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                consents::append(conn, &word).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
+        })
+        .await;
+        self.done_once(once, agreed, AppError::Conflict("busy")).await
     }
 
     /// The guardian takes his consent back; what the child published is on no page any more.

@@ -8,8 +8,10 @@ use xingfuma_domain::access::{self, Role};
 use xingfuma_domain::dispatch::{Roster, roster::OPEN_ORDERS_AT_MOST};
 use xingfuma_domain::order::{Context, Event, Offer, Order, Record, State};
 use xingfuma_store::duty::{self, Answered, LeaveRow};
-use xingfuma_store::{StoreError, people, transact};
+use xingfuma_store::{StoreError, idempotency, people, transact};
 
+use crate::command::Reply;
+use crate::once::Once;
 use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
@@ -94,9 +96,13 @@ impl App {
         caller: &Caller,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
-    ) -> Result<LeaveRow, AppError> {
+        once: &Once<LeaveRow>,
+    ) -> Result<Reply, AppError> {
         if !(caller.actor.is(Role::Volunteer) || caller.actor.is(Role::GridLeader)) {
             return Err(AppError::Forbidden);
+        }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
         }
         let now = self.clock.now();
         let mut fields = Fields::default();
@@ -111,13 +117,16 @@ impl App {
             return Err(AppError::Conflict("too_many_leaves"));
         }
         let leave = LeaveRow { id: self.new_id(), from_at: from, to_at: to };
-        let row = leave.clone();
-        let entered: Result<(), StoreError> = transact(&self.store, move |conn| {
-            Box::pin(async move { duty::enter_leave(conn, county, person, &row, now).await })
+        let (reply, answer) = self.answer_once(once, leave.id, &leave);
+        let entered: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                duty::enter_leave(conn, county, person, &leave, now).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
         })
         .await;
-        entered?;
-        Ok(leave)
+        self.done_once(once, entered, AppError::Conflict("busy")).await
     }
 
     /// The caller's own leaves that are not over.

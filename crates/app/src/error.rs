@@ -48,6 +48,9 @@ pub enum AppError {
     /// More bytes than are taken.
     #[error("too large")]
     TooLarge,
+    /// What was sent is of the right shape and good for nothing; with a stable code.
+    #[error("unusable: {0}")]
+    Unusable(&'static str),
     /// The domain refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -26,6 +26,8 @@ pub enum DemoLogIn {
         code: String,
         /// The openid behind it.
         openid: String,
+        /// The phone that the same code gives where a phone is asked for: his own.
+        phone: String,
     },
     /// With a password.
     Password {
@@ -65,7 +67,8 @@ pub fn demo_accounts(county: &County) -> Vec<DemoAccount> {
     let grid = county.teams[0].areas[0];
     let mut accounts = Vec::new();
     for (n, resident) in county.residents.iter().take(3).enumerate() {
-        accounts.push(wechat(Role::Resident, grid, &resident.name, &format!("resident-{}", n + 1)));
+        let name = format!("resident-{}", n + 1);
+        accounts.push(wechat(Role::Resident, grid, &resident.name, resident.phone.as_str(), &name));
     }
     let members = county.volunteers.iter().filter(|one| one.team == 0);
     for (n, volunteer) in members.take(4).enumerate() {
@@ -73,14 +76,18 @@ pub fn demo_accounts(county: &County) -> Vec<DemoAccount> {
             0 => (Role::GridLeader, "grid-leader-1".to_owned()),
             n => (Role::Volunteer, format!("volunteer-{n}")),
         };
-        accounts.push(wechat(role, volunteer.grid, &volunteer.name, &name));
+        accounts.push(wechat(role, volunteer.grid, &volunteer.name, volunteer.phone.as_str(), &name));
     }
     accounts.extend(demo_staff(county, grid));
     accounts
 }
 
-fn wechat(role: Role, area: AreaCode, name: &str, code: &str) -> DemoAccount {
-    let log_in = DemoLogIn::WeChat { code: format!("demo-{code}"), openid: format!("demo-openid-{code}") };
+fn wechat(role: Role, area: AreaCode, name: &str, phone: &str, code: &str) -> DemoAccount {
+    let log_in = DemoLogIn::WeChat {
+        code: format!("demo-{code}"),
+        openid: format!("demo-openid-{code}"),
+        phone: phone.to_owned(),
+    };
     DemoAccount { role, area, name: name.to_owned(), log_in }
 }
 

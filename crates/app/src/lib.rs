@@ -50,6 +50,7 @@ pub mod metrics;
 pub mod notice;
 pub mod notify;
 pub mod offering;
+pub mod once;
 pub mod own_data;
 pub mod passbook;
 pub mod patrol;
@@ -88,6 +89,7 @@ use message::Outside;
 use metrics::Metrics;
 use privacy::{PersonPrivate, Private};
 use text::KnownWords;
+use totp::SecondFactorRule;
 
 /// What a program needs to be told about itself.
 #[derive(Clone, Debug)]
@@ -112,6 +114,8 @@ pub struct Settings {
     pub stars: StarBook,
     /// Whether there is a board of persons: of those who agreed to be named.
     pub board_of_persons: bool,
+    /// Of whom a second factor is insisted on.
+    pub second_factor: SecondFactorRule,
 }
 
 /// Everything a use case works with. Cheap to clone.
@@ -353,6 +357,8 @@ pub struct Caller {
     pub session: Uuid,
     /// His surname, for those who may know it.
     pub surname: String,
+    /// A second factor is insisted on, and none was shown in this session: he may set one up, and nothing else.
+    pub unproved: bool,
     data_key: Arc<DataKey>,
     /// Name and phone, sealed under his key.
     private: Option<Arc<[u8]>>,

@@ -16,12 +16,15 @@ use uuid::Uuid;
 use xingfuma_domain::access::Grant;
 use xingfuma_store::people::{self, AccountRow};
 use xingfuma_store::sessions::{self, LiveSession, NewSession, RefreshRow};
-use xingfuma_store::{StoreError, transact};
+use xingfuma_store::totp;
+use xingfuma_store::{StoreError, idempotency, transact};
 
+use crate::command::Reply;
 use crate::keys::{DataKey, hash};
+use crate::once::Once;
 use crate::privacy::{PersonPrivate, Private};
 use crate::text::is_unwelcome;
-use crate::totp::SecondFactor;
+use crate::totp::{SecondFactor, SecondFactorRule};
 use crate::{App, AppError, Caller};
 
 /// A session ends after this long, however often it is refreshed.
@@ -48,6 +51,8 @@ pub struct LoggedIn {
     pub grants: Vec<Grant>,
     /// The refresh token.
     pub refresh_token: String,
+    /// He is staff of a county that insists on a second factor, and has shown none: he can set one up, and nothing else.
+    pub unproved: bool,
 }
 
 impl std::fmt::Debug for LoggedIn {
@@ -89,7 +94,7 @@ impl App {
         }
         let identity = self.wechat.log_in(code).await.map_err(|error| wechat_refusal(&error))?;
         let person = self.person_of_openid(identity.openid).await?;
-        self.open_session(person).await
+        self.open_session(person, false).await
     }
 
     async fn person_of_openid(&self, openid: String) -> Result<Uuid, AppError> {
@@ -120,13 +125,18 @@ impl App {
     /// Binds the phone behind a code of `getPhoneNumber` to the caller.
     ///
     /// # Errors
-    /// As for a log-in; [`AppError::TooMany`] above the limit; [`AppError::Conflict`] `phone_taken` when somebody else has it.
-    pub async fn bind_phone(&self, caller: &Caller, code: &str) -> Result<Me, AppError> {
+    /// [`AppError::Unusable`] `phone_code_refused` for a code that is wrong or used: the session is as good as before;
+    /// [`AppError::TooMany`] above the limit; [`AppError::Conflict`] `phone_taken` when somebody else has the phone;
+    /// [`AppError::Unavailable`] when WeChat does not answer.
+    pub async fn bind_phone(&self, caller: &Caller, code: &str, once: &Once<Me>) -> Result<Reply, AppError> {
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         if code.is_empty() || code.len() > CODE_LONGEST {
-            return Err(AppError::LogInRefused("bad_code"));
+            return Err(AppError::Unusable("phone_code_refused"));
         }
         self.count_phone(caller).await?;
-        let number = self.wechat.phone(code).await.map_err(|error| wechat_refusal(&error))?;
+        let number = self.wechat.phone(code).await.map_err(|error| phone_refusal(&error))?;
         let phone: xingfuma_domain::phone::Phone =
             number.parse().map_err(|_| AppError::Unavailable("wechat"))?;
         let person = caller.actor.person;
@@ -137,15 +147,23 @@ impl App {
         let sealed = private.seal(&caller.data_key, person, &self.ids);
         let index = self.keys.phone_index(phone.as_str());
         let surname = row.surname;
-        let bound: Result<bool, StoreError> = transact(&self.store, move |conn| {
-            Box::pin(async move { people::set_private(conn, person, &surname, sealed, Some(index)).await })
+        let badge = people::badge_of(self.store.pool(), person).await?;
+        let grants = caller.actor.grants.clone();
+        let me = Me { person, name: private.name, phone: private.phone, grants, badge };
+        let (reply, answer) = self.answer_once(once, person, &me);
+        let bound: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if !people::set_private(conn, person, &surname, sealed, Some(index)).await? {
+                    return Ok(None);
+                }
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
         })
         .await;
         match bound {
-            Ok(true) => self.me(caller).await,
-            Ok(false) => Err(AppError::Conflict("phone_taken")),
             Err(error) if error.is_unique_violation() => Err(AppError::Conflict("phone_taken")),
-            Err(error) => Err(error.into()),
+            bound => self.done_once(once, bound, AppError::Conflict("phone_taken")).await,
         }
     }
 
@@ -174,12 +192,12 @@ impl App {
         let right = verify(account.as_ref(), password.to_owned()).await? && !locked;
         let Some(account) = account else { return Err(REFUSED) };
         let factor =
-            if right { self.second_factor(account.person_id, totp).await? } else { SecondFactor::Passed };
+            if right { self.second_factor(account.person_id, totp).await? } else { SecondFactor::NotAsked };
         if factor == SecondFactor::Missing {
             // Neither right nor wrong yet: asking without a code must not forgive the wrong codes before.
             return Err(AppError::LogInRefused("totp_required"));
         }
-        let right = right && factor == SecondFactor::Passed;
+        let right = right && factor != SecondFactor::Wrong;
         if !right || account.failed_count > 0 {
             let (name, until) = (username.to_owned(), now + LOCKED);
             let noted: Result<(), StoreError> = transact(&self.store, move |conn| {
@@ -191,13 +209,14 @@ impl App {
             noted?;
         }
         match (right, factor) {
-            (true, _) => self.open_session(account.person_id).await,
+            (true, factor) => self.open_session(account.person_id, factor == SecondFactor::Passed).await,
             (false, SecondFactor::Wrong) => Err(AppError::LogInRefused("totp_wrong")),
             (false, _) => Err(REFUSED),
         }
     }
 
-    async fn open_session(&self, person: Uuid) -> Result<LoggedIn, AppError> {
+    /// `proved`: with a code of the second factor.
+    async fn open_session(&self, person: Uuid, proved: bool) -> Result<LoggedIn, AppError> {
         let county = self.settings.county;
         let row = people::find(self.store.pool(), county, person).await?.ok_or(AppError::Unauthenticated)?;
         let wrapped = row.data_key.as_deref().ok_or(AppError::Unauthenticated)?;
@@ -213,6 +232,7 @@ impl App {
             created_at,
             expires_at: created_at + SESSION,
             refresh_hash: hash(&secret),
+            proved,
         };
         let opened: Result<(), StoreError> =
             transact(&self.store, move |conn| Box::pin(async move { sessions::insert(conn, &new).await }))
@@ -224,6 +244,7 @@ impl App {
             name: private.name.unwrap_or_default(),
             grants: sessions::grants(&self.store, person).await?,
             refresh_token: refresh_token(session, &secret),
+            unproved: !proved && self.is_asked_for_proof(person).await?,
         })
     }
 
@@ -262,6 +283,7 @@ impl App {
             name: private.name.unwrap_or_default(),
             grants: live.actor.grants,
             refresh_token: refresh_token(session, &successor),
+            unproved: live.unproved && self.insists_on_proof(),
         })
     }
 
@@ -307,7 +329,18 @@ impl App {
         }
         let data_key = Arc::new(self.keys.data_key(live.actor.person, &live.data_key)?);
         let private = live.private.map(Arc::from);
-        Ok(Caller { actor: live.actor, session, surname: live.surname, data_key, private })
+        let unproved = live.unproved && self.insists_on_proof();
+        Ok(Caller { actor: live.actor, session, surname: live.surname, unproved, data_key, private })
+    }
+
+    /// Whether the county insists on a second factor of its staff.
+    fn insists_on_proof(&self) -> bool {
+        self.settings.second_factor == SecondFactorRule::Staff
+    }
+
+    /// Whether the county insists on a second factor of this person.
+    async fn is_asked_for_proof(&self, person: Uuid) -> Result<bool, AppError> {
+        Ok(self.insists_on_proof() && totp::is_staff(self.store.pool(), self.settings.county, person).await?)
     }
 
     /// The caller's own account.
@@ -322,6 +355,16 @@ impl App {
         let badge = people::badge_of(self.store.pool(), person).await?;
         let grants = caller.actor.grants.clone();
         Ok(Me { person, name: private.name, phone: private.phone, grants, badge })
+    }
+}
+
+/// Why WeChat gave no phone. Whoever asks is logged in all the same.
+fn phone_refusal(error: &xingfuma_wechat::Error) -> AppError {
+    use xingfuma_wechat::Error;
+    match error {
+        Error::BadCode | Error::UsedCode => AppError::Unusable("phone_code_refused"),
+        Error::HighRiskUser => AppError::NotAllowed("high_risk_user"),
+        other => wechat_refusal(other),
     }
 }
 

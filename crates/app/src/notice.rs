@@ -17,14 +17,13 @@ use xingfuma_store::{DatabaseTransaction, StoreError, idempotency, inbox, transa
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
+use crate::once::Once;
 use crate::period::{self, after_decision};
 use crate::text::{Fields, masked};
 use crate::{App, AppError, Caller};
 
 /// Turns an objection into an answer.
 pub type RenderObjection = Arc<dyn Fn(&ObjectionRow) -> (u16, Vec<u8>) + Send + Sync>;
-/// Turns a period into an answer.
-pub type RenderPeriod = Arc<dyn Fn(&PeriodRow) -> (u16, Vec<u8>) + Send + Sync>;
 
 /// The most entries that one objection reverses.
 const ENTRIES_AT_MOST: usize = 50;
@@ -64,6 +63,8 @@ pub struct Ranked {
     pub team: Option<String>,
     /// Points.
     pub points: i64,
+    /// Of these, points that were typed in by hand (手工录入).
+    pub hand_made: i64,
 }
 
 /// A decision about an objection.
@@ -120,27 +121,59 @@ impl App {
         caller: &Caller,
         month: YearMonth,
         working_days: u32,
-        render: RenderPeriod,
+        once: &Once<PeriodRow>,
     ) -> Result<Reply, AppError> {
         if !allow(&caller.actor, Action::ClosePeriod, self.settings.county) {
             return Err(AppError::Forbidden);
         }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let (county, now) = (self.settings.county, self.clock.now());
         let by = Some(caller.actor.person);
-        let row = period::close_claims(&self.store, county, month, working_days, by, now).await?;
-        let (status, body) = render(&row);
-        Ok(Reply { status, body, replayed: false })
+        let (app, inside) = (self.clone(), once.clone());
+        let answer = move |row: &PeriodRow| app.answer_once(&inside, Uuid::nil(), row).1;
+        let closed =
+            period::close_claims_and(&self.store, county, month, working_days, by, now, answer).await;
+        self.period_once(once, closed).await
+    }
+
+    /// The answer about a period, or that of a twin which was faster.
+    async fn period_once(
+        &self,
+        once: &Once<PeriodRow>,
+        done: Result<PeriodRow, AppError>,
+    ) -> Result<Reply, AppError> {
+        match done {
+            Ok(row) => Ok(self.answer_once(once, Uuid::nil(), &row).0),
+            Err(error @ (AppError::Conflict(_) | AppError::Store(StoreError::Twin))) => {
+                self.done_before(once).await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Seals a month whose notice is over.
     ///
     /// # Errors
     /// [`AppError::Forbidden`]; as [`period::seal`].
-    pub async fn seal_period(&self, caller: &Caller, month: YearMonth) -> Result<PeriodRow, AppError> {
+    pub async fn seal_period(
+        &self,
+        caller: &Caller,
+        month: YearMonth,
+        once: &Once<PeriodRow>,
+    ) -> Result<Reply, AppError> {
         if !allow(&caller.actor, Action::ClosePeriod, self.settings.county) {
             return Err(AppError::Forbidden);
         }
-        period::seal(&self.store, self.settings.county, month, self.clock.now()).await
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
+        let (app, inside) = (self.clone(), once.clone());
+        let answer = move |row: &PeriodRow| app.answer_once(&inside, Uuid::nil(), row).1;
+        let county = self.settings.county;
+        let sealed = period::seal_and(&self.store, county, month, self.clock.now(), answer).await;
+        self.period_once(once, sealed).await
     }
 
     /// Periods, the latest first.
@@ -203,7 +236,8 @@ impl App {
             let name = self.whole_name(row.person_id, row.data_key.as_deref(), row.private.as_deref())?;
             let team = row.team_id.and_then(|team| directory.team(team)).map(|team| team.name.clone());
             // Without a name there is nothing that he agreed to show.
-            ranked.extend(name.map(|name| Ranked { rank: row.rank, name, team, points: row.points }));
+            let (rank, points, hand_made) = (row.rank, row.points, row.hand_made);
+            ranked.extend(name.map(|name| Ranked { rank, name, team, points, hand_made }));
         }
         Ok((period, ranked))
     }

@@ -11,6 +11,7 @@ use xingfuma_domain::deadline::Calendar;
 use xingfuma_domain::scoring::{
     LineStatus, PeriodRefusal, PeriodStatus, YearMonth, add_up, check_close, check_seal, notice_ends_at,
 };
+use xingfuma_store::idempotency::{self, Answer};
 use xingfuma_store::periods::check::{self, Which};
 use xingfuma_store::periods::freezing::{self, NewLine, UncountedEntry};
 use xingfuma_store::periods::{self, PeriodRow};
@@ -60,18 +61,34 @@ pub async fn close_claims(
     by: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<PeriodRow, AppError> {
+    close_claims_and(store, county, month, working_days, by, now, |_| None).await
+}
+
+/// As [`close_claims`]; what `answer` makes of the period is kept in the same transaction, if the caller gave a key.
+pub(crate) async fn close_claims_and(
+    store: &Store,
+    county: AreaCode,
+    month: YearMonth,
+    working_days: u32,
+    by: Option<Uuid>,
+    now: DateTime<Utc>,
+    answer: impl FnOnce(&PeriodRow) -> Option<Answer> + Send + 'static,
+) -> Result<PeriodRow, AppError> {
     check_close(month, now, latest(store, county).await?).map_err(refused)?;
     let days = i32::try_from(working_days).unwrap_or(i32::MAX);
-    let begun: Result<(), StoreError> = transact(store, move |conn| {
-        Box::pin(async move { periods::begin(conn, county, month, days, by, now).await })
+    Ok(transact::<_, StoreError, _>(store, move |conn| {
+        Box::pin(async move {
+            // Closed already is as good.
+            match periods::begin(conn, county, month, days, by, now).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+            let row = periods::find(conn, county, month).await?.ok_or(StoreError::Conflict)?;
+            idempotency::keep(conn, answer(&row).as_ref()).await?;
+            Ok(row)
+        })
     })
-    .await;
-    match begun {
-        Ok(()) | Err(StoreError::Conflict) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let row = periods::find(store.pool(), county, month).await?;
-    row.ok_or_else(|| AppError::Internal("a period that was just begun".to_owned()))
+    .await?)
 }
 
 /// Makes a month's list and publishes it.
@@ -191,7 +208,18 @@ pub async fn seal(
     month: YearMonth,
     now: DateTime<Utc>,
 ) -> Result<PeriodRow, AppError> {
-    let sealed: Result<Result<(), PeriodRefusal>, StoreError> = transact(store, move |conn| {
+    seal_and(store, county, month, now, |_| None).await
+}
+
+/// As [`seal`]; what `answer` makes of the period is kept in the same transaction, if the caller gave a key.
+pub(crate) async fn seal_and(
+    store: &Store,
+    county: AreaCode,
+    month: YearMonth,
+    now: DateTime<Utc>,
+    answer: impl FnOnce(&PeriodRow) -> Option<Answer> + Send + 'static,
+) -> Result<PeriodRow, AppError> {
+    let sealed: Result<Result<PeriodRow, PeriodRefusal>, StoreError> = transact(store, move |conn| {
         Box::pin(async move {
             let Some(row) = periods::lock(conn, county, month).await? else {
                 return Err(StoreError::Conflict);
@@ -208,16 +236,17 @@ pub async fn seal(
             let before = check::seal_before(conn, county, month).await?;
             let hash = check::hash(conn, county, month, &before, Which::Sealed).await?;
             periods::seal(conn, county, month, now, &hash).await?;
-            Ok(Ok(()))
+            let row = periods::find(conn, county, month).await?.ok_or(StoreError::Conflict)?;
+            idempotency::keep(conn, answer(&row).as_ref()).await?;
+            Ok(Ok(row))
         })
     })
     .await;
     match sealed {
-        Ok(outcome) => outcome.map_err(refused)?,
-        Err(StoreError::Conflict) => return Err(AppError::NotFound),
-        Err(error) => return Err(error.into()),
+        Ok(outcome) => outcome.map_err(refused),
+        Err(StoreError::Conflict) => Err(AppError::NotFound),
+        Err(error) => Err(error.into()),
     }
-    periods::find(store.pool(), county, month).await?.ok_or(AppError::NotFound)
 }
 
 /// Where a line goes when its last objection is decided: back to standing, or, in a sealed period, into the next one.

@@ -7,11 +7,14 @@ use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::sign::SignCode;
 use xingfuma_store::audit::{self, AuditEntry};
+use xingfuma_store::idempotency::Answer;
 use xingfuma_store::signs::{self, ReportRow};
-use xingfuma_store::{StoreError, badges, directory, people, transact};
+use xingfuma_store::{StoreError, badges, directory, idempotency, people, transact};
 
+use crate::command::Reply;
 use crate::dispatch::REASON_LONGEST;
 use crate::limits::Address;
+use crate::once::Once;
 use crate::text::{Fields, KnownWords};
 use crate::{App, AppError, Caller};
 
@@ -44,6 +47,27 @@ impl BadgeEnd {
     }
 }
 
+/// A sign that was put in the place of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewSign {
+    /// What is to be printed on the plate.
+    pub code: SignCode,
+    /// Where it hangs.
+    pub area: AreaCode,
+}
+
+/// A sign that is taken out of force.
+struct SignEnd {
+    code: SignCode,
+    area: AreaCode,
+    /// Why, masked.
+    reason: String,
+    /// The action in the audit log.
+    by: &'static str,
+    /// What is put in its place.
+    fresh: Option<SignCode>,
+}
+
 impl App {
     /// Somebody says that a sign looks wrong. He need not say who he is.
     ///
@@ -55,8 +79,12 @@ impl App {
         code: &str,
         kind: &str,
         note: Option<&str>,
-    ) -> Result<(), AppError> {
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
         let (code, area, _) = self.known_sign(code)?;
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let mut fields = Fields::default();
         let note = fields.optional("note", note, NOTE_LONGEST);
         if !REPORT_KINDS.contains(&kind) {
@@ -74,10 +102,16 @@ impl App {
             note: note.map(|note| KnownWords::default().masked(&note)),
             reported_at: now,
         };
-        let kept: Result<(), StoreError> =
-            transact(&self.store, move |conn| Box::pin(async move { signs::report(conn, &report).await }))
-                .await;
-        Ok(kept?)
+        let (reply, answer) = self.answer_once(once, report.id, &());
+        let kept: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                signs::report(conn, &report).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
+        })
+        .await;
+        self.done_once(once, kept, AppError::Conflict("busy")).await
     }
 
     /// The code, its area and whether it is in force, of a sign that the county has.
@@ -114,8 +148,14 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] for one of another area, or one that is closed; [`AppError::Forbidden`] for somebody who only
     /// reads; [`AppError::Invalid`] for an outcome that is none.
-    pub async fn close_sign_report(&self, caller: &Caller, id: Uuid, outcome: &str) -> Result<(), AppError> {
-        let found = signs::open_report(self.store.pool(), self.settings.county, id).await?;
+    pub async fn close_sign_report(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        outcome: &str,
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
+        let found = signs::find_report(self.store.pool(), self.settings.county, id).await?;
         let found = found.ok_or(AppError::NotFound)?;
         let area: AreaCode = found.area_code.parse().map_err(|_| AppError::NotFound)?;
         if !allow(&caller.actor, Action::ReadSignReports, area) {
@@ -124,18 +164,28 @@ impl App {
         if !allow(&caller.actor, Action::ManageSigns, area) {
             return Err(AppError::Forbidden);
         }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         if !OUTCOMES.contains(&outcome) {
             return Err(AppError::invalid("outcome", "outcome_unknown"));
         }
         let (by, now, outcome) = (caller.actor.person, self.clock.now(), outcome.to_owned());
-        let closed: Result<bool, StoreError> = transact(&self.store, move |conn| {
-            Box::pin(async move { signs::close_report(conn, id, by, &outcome, now).await })
+        let (reply, answer) = self.answer_once(once, id, &());
+        let closed: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if !signs::close_report(conn, id, by, &outcome, now).await? {
+                    return Ok(None);
+                }
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
         })
         .await;
-        if closed? { Ok(()) } else { Err(AppError::NotFound) }
+        self.done_once(once, closed, AppError::NotFound).await
     }
 
-    /// Takes a sign out of force, and puts another one in its place if `replace`. Answers the new code.
+    /// Takes a sign out of force.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Forbidden`]; [`AppError::Invalid`] without a reason; [`AppError::Gone`] when it is
@@ -145,47 +195,89 @@ impl App {
         caller: &Caller,
         code: &str,
         reason: &str,
-        replace: bool,
-    ) -> Result<Option<(SignCode, AreaCode)>, AppError> {
-        let (code, area, active) = self.known_sign(code)?;
-        if !allow(&caller.actor, Action::ManageSigns, area) {
-            return Err(AppError::Forbidden);
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
+        let (code, area, active) = self.manageable_sign(caller, code)?;
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
         }
         let reason = self.reason_of(caller, reason)?;
-        if !active {
-            return Err(AppError::Gone("sign"));
+        let (reply, answer) = self.answer_once(once, Uuid::nil(), &());
+        let end = SignEnd { code, area, reason, by: "sign_revoked", fresh: None };
+        let written = if active { self.end_sign(caller, end, answer).await } else { Ok(false) };
+        self.done_once(once, written.map(|done| done.then_some(reply)), AppError::Gone("sign")).await
+    }
+
+    /// Takes a sign out of force and puts another one in its place.
+    ///
+    /// # Errors
+    /// As [`App::revoke_sign`].
+    pub async fn replace_sign(
+        &self,
+        caller: &Caller,
+        code: &str,
+        reason: &str,
+        once: &Once<NewSign>,
+    ) -> Result<Reply, AppError> {
+        let (code, area, active) = self.manageable_sign(caller, code)?;
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
         }
-        let action = if replace { "sign_replaced" } else { "sign_revoked" };
+        let reason = self.reason_of(caller, reason)?;
         for _ in 0..TRIES {
-            let fresh = replace.then(|| SignCode::from_random(u64::from_be_bytes(self.ids.bytes::<8>())));
-            let entry = self.about_thing(caller, action, None, format!("{code}: {reason}"));
-            let (county, now, name) = (self.settings.county, self.clock.now(), code.to_string());
-            let new = fresh.as_ref().map(ToString::to_string);
-            let written: Result<bool, StoreError> = transact(&self.store, move |conn| {
-                Box::pin(async move {
-                    let revoked = directory::revoke_sign(conn, county, &name, now).await?;
-                    if revoked {
-                        if let Some(new) = &new {
-                            signs::insert(conn, county, new, area, now).await?;
-                        }
-                        audit::append(conn, &[entry]).await?;
-                    }
-                    Ok(revoked)
-                })
-            })
-            .await;
+            let fresh = SignCode::from_random(u64::from_be_bytes(self.ids.bytes::<8>()));
+            let (reply, answer) = self.answer_once(once, Uuid::nil(), &NewSign { code: fresh, area });
+            let (by, reason) = ("sign_replaced", reason.clone());
+            let end = SignEnd { code, area, reason, by, fresh: Some(fresh) };
+            let written = if active { self.end_sign(caller, end, answer).await } else { Ok(false) };
             match written {
-                Ok(true) => {
-                    self.refresh_directory().await?;
-                    return Ok(fresh.map(|fresh| (fresh, area)));
-                }
-                Ok(false) => return Err(AppError::Gone("sign")),
                 // One in 2^35 codes is taken.
                 Err(error) if error.is_unique_violation() => {}
-                Err(error) => return Err(error.into()),
+                written => {
+                    let written = written.map(|done| done.then_some(reply));
+                    return self.done_once(once, written, AppError::Gone("sign")).await;
+                }
             }
         }
         Err(AppError::Conflict("busy"))
+    }
+
+    /// As [`App::known_sign`], of an area whose signs the caller keeps.
+    fn manageable_sign(&self, caller: &Caller, code: &str) -> Result<(SignCode, AreaCode, bool), AppError> {
+        let found = self.known_sign(code)?;
+        if allow(&caller.actor, Action::ManageSigns, found.1) { Ok(found) } else { Err(AppError::Forbidden) }
+    }
+
+    /// Answers whether it was in force until now.
+    async fn end_sign(
+        &self,
+        caller: &Caller,
+        end: SignEnd,
+        answer: Option<Answer>,
+    ) -> Result<bool, StoreError> {
+        let SignEnd { code, area, reason, by, fresh } = end;
+        let entry = self.about_thing(caller, by, None, format!("{code}: {reason}"));
+        let (county, now, name) = (self.settings.county, self.clock.now(), code.to_string());
+        let fresh = fresh.map(|fresh| fresh.to_string());
+        let ended = transact::<_, StoreError, _>(&self.store, move |conn| {
+            Box::pin(async move {
+                if !directory::revoke_sign(conn, county, &name, now).await? {
+                    return Ok(false);
+                }
+                if let Some(fresh) = &fresh {
+                    signs::insert(conn, county, fresh, area, now).await?;
+                }
+                audit::append(conn, &[entry]).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(true)
+            })
+        })
+        .await?;
+        if ended && let Err(error) = self.refresh_directory().await {
+            // It is done; this server learns of it within a second like the others.
+            tracing::warn!(%error, "the directory was not read again");
+        }
+        Ok(ended)
     }
 
     /// Issues a badge to a volunteer, under the next number of his township.
@@ -193,15 +285,25 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] for somebody who is no volunteer of the caller's areas; [`AppError::Conflict`] `badge_active`
     /// when he has one in force: it has to be revoked first.
-    pub async fn issue_badge(&self, caller: &Caller, volunteer: Uuid) -> Result<BadgeNumber, AppError> {
+    pub async fn issue_badge(
+        &self,
+        caller: &Caller,
+        volunteer: Uuid,
+        once: &Once<BadgeNumber>,
+    ) -> Result<Reply, AppError> {
         let county = self.settings.county;
         let grid = people::grid_of(self.store.pool(), county, volunteer).await?;
         let grid = grid.filter(|grid| allow(&caller.actor, Action::ManageBadges, *grid));
         let township = grid.and_then(|grid| grid.ancestor_at(Level::Township)).ok_or(AppError::NotFound)?;
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         for _ in 0..TRIES {
             let now = self.clock.now();
             let entry = self.about_thing(caller, "badge_issued", Some(volunteer), String::new());
-            let written: Result<Option<BadgeNumber>, StoreError> = transact(&self.store, move |conn| {
+            // The number is known only inside, so the answer is written there.
+            let (app, inside) = (self.clone(), once.clone());
+            let written: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
                 Box::pin(async move {
                     if people::badge_of(conn, volunteer).await?.is_some() {
                         return Ok(None);
@@ -210,16 +312,16 @@ impl App {
                     badges::issue(conn, county, &number, volunteer, now).await?;
                     let entry = AuditEntry { reason: Some(number.to_string()), ..entry };
                     audit::append(conn, &[entry]).await?;
-                    Ok(Some(number))
+                    let (reply, answer) = app.answer_once(&inside, volunteer, &number);
+                    idempotency::keep(conn, answer.as_ref()).await?;
+                    Ok(Some(reply))
                 })
             })
             .await;
             match written {
-                Ok(Some(number)) => return Ok(number),
-                Ok(None) => return Err(AppError::Conflict("badge_active")),
                 // Somebody else got the number at this very moment.
                 Err(error) if error.is_unique_violation() => {}
-                Err(error) => return Err(error.into()),
+                written => return self.done_once(once, written, AppError::Conflict("badge_active")).await,
             }
         }
         Err(AppError::Conflict("busy"))
@@ -236,7 +338,8 @@ impl App {
         number: &str,
         end: BadgeEnd,
         reason: &str,
-    ) -> Result<(), AppError> {
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
         let county = self.settings.county;
         let number: BadgeNumber = number.parse().map_err(|_| AppError::NotFound)?;
         let bearer = badges::bearer(self.store.pool(), county, &number.to_string()).await?;
@@ -250,6 +353,9 @@ impl App {
                 (false, _) => return Err(AppError::NotFound),
             }
         }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let reason = self.reason_of(caller, reason)?;
         let action = match end {
             BadgeEnd::Lost => "badge_lost",
@@ -257,17 +363,19 @@ impl App {
         };
         let entry = self.about_thing(caller, action, Some(bearer.person_id), format!("{number}: {reason}"));
         let number = number.to_string();
-        let revoked: Result<bool, StoreError> = transact(&self.store, move |conn| {
+        let (reply, answer) = self.answer_once(once, bearer.person_id, &());
+        let revoked: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
-                let revoked = badges::revoke(conn, county, &number, end.as_str()).await?;
-                if revoked {
-                    audit::append(conn, &[entry]).await?;
+                if !badges::revoke(conn, county, &number, end.as_str()).await? {
+                    return Ok(None);
                 }
-                Ok(revoked)
+                audit::append(conn, &[entry]).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
             })
         })
         .await;
-        if revoked? { Ok(()) } else { Err(AppError::Gone("badge")) }
+        self.done_once(once, revoked, AppError::Gone("badge")).await
     }
 
     fn reason_of(&self, caller: &Caller, reason: &str) -> Result<String, AppError> {

@@ -274,7 +274,8 @@ impl Listener {
 
     /// The roles of this moment, if the session still stands.
     async fn still_there(&mut self) -> Option<()> {
-        self.caller = self.app.0.caller(self.caller.session).await.ok()?;
+        let now = self.app.0.caller(self.caller.session).await.ok();
+        self.caller = now.filter(|caller| !caller.unproved)?;
         self.send(Heard::Alive)
     }
 }

@@ -3,16 +3,20 @@
 //! 6 digits, 30 seconds, HMAC-SHA-1, as every such app does it by default. The span before and the one after are good too,
 //! because clocks differ; each span is good once. Who loses his phone is reset by the county's administrator.
 
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, allow};
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::totp::{self, TotpRow};
-use xingfuma_store::{StoreError, people, transact};
+use xingfuma_store::{StoreError, idempotency, people, sessions, transact};
 
+use crate::command::Reply;
 use crate::dispatch::REASON_LONGEST;
 use crate::keys::DataKey;
+use crate::once::Once;
 use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
@@ -26,6 +30,17 @@ const DIGITS: u32 = 6;
 const SECRET_BYTES: usize = 20;
 /// The label under which a secret is sealed.
 const LABEL: &str = "totp";
+
+/// Of whom a county insists on a second factor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondFactorRule {
+    /// Of nobody; whoever has set one up is asked for it.
+    #[default]
+    Off,
+    /// Of everybody who has a password. A session in which none was shown can set one up, and nothing else.
+    Staff,
+}
 
 /// A secret on its way into an authenticator app; it is shown once.
 #[derive(Clone)]
@@ -87,39 +102,70 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Forbidden`] for somebody who has no password; [`AppError::Conflict`] `totp_active` when one is in force.
-    pub async fn enrol_totp(&self, caller: &Caller) -> Result<Enrolment, AppError> {
+    pub async fn enrol_totp(&self, caller: &Caller, once: &Once<Enrolment>) -> Result<Reply, AppError> {
         let (county, person, now) = (self.settings.county, caller.actor.person, self.clock.now());
         if !totp::is_staff(self.store.pool(), county, person).await? {
             return Err(AppError::Forbidden);
         }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let raw = self.ids.bytes::<SECRET_BYTES>();
         let sealed = caller.data_key.seal(LABEL, person, &raw, &self.ids);
-        let begun: Result<bool, StoreError> = transact(&self.store, move |conn| {
-            Box::pin(async move { totp::begin(conn, county, person, sealed, now).await })
-        })
-        .await;
-        if !begun? {
-            return Err(AppError::Conflict("totp_active"));
-        }
         let secret = base32(&raw);
         let uri = format!("otpauth://totp/xingfuma:{county}?secret={secret}&issuer=xingfuma");
-        Ok(Enrolment { secret, uri })
+        let (reply, answer) = self.answer_once(once, person, &Enrolment { secret, uri });
+        let begun: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if !totp::begin(conn, county, person, sealed, now).await? {
+                    return Ok(None);
+                }
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
+        })
+        .await;
+        self.done_once(once, begun, AppError::Conflict("totp_active")).await
     }
 
-    /// The caller shows that the secret is in his app: from now on his log-in asks for it.
+    /// The caller shows that the secret is in his app: from now on his log-in asks for it, and this session has shown it.
     ///
     /// # Errors
     /// [`AppError::NotFound`] when there is nothing to confirm; [`AppError::Conflict`] `totp_active`; [`AppError::Invalid`]
     /// `totp_wrong`.
-    pub async fn confirm_totp(&self, caller: &Caller, given: &str) -> Result<(), AppError> {
+    pub async fn confirm_totp(
+        &self,
+        caller: &Caller,
+        given: &str,
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
         let person = caller.actor.person;
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let row = totp::find(self.store.pool(), person).await?.ok_or(AppError::NotFound)?;
         if row.confirmed_at.is_some() {
             return Err(AppError::Conflict("totp_active"));
         }
         self.count_totp(person).await?;
-        let right = self.use_code(&caller.data_key, person, &row, given).await?;
-        if right { Ok(()) } else { Err(AppError::invalid("code", "totp_wrong")) }
+        let now = self.clock.now();
+        let Some(step) = matching_code(&caller.data_key, person, &row, given, now)? else {
+            return self.done_before(once).await?.ok_or(AppError::invalid("code", "totp_wrong"));
+        };
+        let session = caller.session;
+        let (reply, answer) = self.answer_once(once, person, &());
+        let confirmed: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                if !totp::use_up(conn, person, step, now).await? {
+                    return Ok(None);
+                }
+                sessions::prove(conn, session).await?;
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
+        })
+        .await;
+        self.done_once(once, confirmed, AppError::invalid("code", "totp_wrong")).await
     }
 
     /// Whether the code is good now, and was not used before; uses it up.
@@ -130,11 +176,8 @@ impl App {
         row: &TotpRow,
         given: &str,
     ) -> Result<bool, AppError> {
-        let secret = key.open(LABEL, person, &row.secret)?;
         let now = self.clock.now();
-        let Some(step) = matching_step(&secret, given, step_of(now.timestamp()), row.last_step) else {
-            return Ok(false);
-        };
+        let Some(step) = matching_code(key, person, row, given, now)? else { return Ok(false) };
         let used: Result<bool, StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move { totp::use_up(conn, person, step, now).await })
         })
@@ -149,7 +192,9 @@ impl App {
         given: Option<&str>,
     ) -> Result<SecondFactor, AppError> {
         let row = totp::find(self.store.pool(), person).await?;
-        let Some(row) = row.filter(|row| row.confirmed_at.is_some()) else { return Ok(SecondFactor::Passed) };
+        let Some(row) = row.filter(|row| row.confirmed_at.is_some()) else {
+            return Ok(SecondFactor::NotAsked);
+        };
         let Some(given) = given else { return Ok(SecondFactor::Missing) };
         let known = people::find(self.store.pool(), self.settings.county, person).await?;
         let wrapped = known.and_then(|known| known.data_key).ok_or(AppError::Unauthenticated)?;
@@ -164,7 +209,13 @@ impl App {
     /// # Errors
     /// [`AppError::Forbidden`]; [`AppError::NotFound`] for somebody without one; [`AppError::NotAllowed`] `own_decision`
     /// for one's own; [`AppError::Invalid`] without a reason.
-    pub async fn reset_totp(&self, caller: &Caller, person: Uuid, reason: &str) -> Result<(), AppError> {
+    pub async fn reset_totp(
+        &self,
+        caller: &Caller,
+        person: Uuid,
+        reason: &str,
+        once: &Once<()>,
+    ) -> Result<Reply, AppError> {
         let (county, now) = (self.settings.county, self.clock.now());
         if !allow(&caller.actor, Action::ManageStaff, county) {
             return Err(AppError::Forbidden);
@@ -174,6 +225,9 @@ impl App {
         }
         if !totp::is_staff(self.store.pool(), county, person).await? {
             return Err(AppError::NotFound);
+        }
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
         }
         let mut fields = Fields::default();
         let reason = caller.known_words()?.masked(&fields.text("reason", reason, REASON_LONGEST));
@@ -188,25 +242,41 @@ impl App {
             subject: Some(person),
             reason: Some(reason),
         };
-        let forgotten: Result<bool, StoreError> = transact(&self.store, move |conn| {
+        let (reply, answer) = self.answer_once(once, person, &());
+        let forgotten: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
                 if !totp::forget(conn, person).await? {
-                    return Ok(false);
+                    return Ok(None);
                 }
-                xingfuma_store::sessions::revoke_all(conn, person, now).await?;
+                sessions::revoke_all(conn, person, now).await?;
                 audit::append(conn, &[entry]).await?;
-                Ok(true)
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
             })
         })
         .await;
-        if forgotten? { Ok(()) } else { Err(AppError::NotFound) }
+        self.done_once(once, forgotten, AppError::NotFound).await
     }
+}
+
+/// The span whose code this is, if it is good at this moment and was not used before.
+fn matching_code(
+    key: &DataKey,
+    person: Uuid,
+    row: &TotpRow,
+    given: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, AppError> {
+    let secret = key.open(LABEL, person, &row.secret)?;
+    Ok(matching_step(&secret, given, step_of(now.timestamp()), row.last_step))
 }
 
 /// The second factor of a log-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SecondFactor {
-    /// Right, or not asked for.
+    /// There is none in force.
+    NotAsked,
+    /// Right.
     Passed,
     /// Asked for, and not given.
     Missing,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor, View, Words};
 use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::masking::mask_name;
 use xingfuma_domain::order::{Hat, Order, Record, Verb, allowed_actions};
 use xingfuma_domain::phone::Phone;
 use xingfuma_store::orders::{StoredOrder, WholeOrder};
@@ -138,6 +139,10 @@ pub(crate) fn disclose(seen: &mut OrderSeen, view: View, private: Option<OrderPr
     }
     if view.contact {
         seen.contact = Some(Contact { name: private.name, phone: private.phone, address: private.address });
+    } else if view.contact_masked {
+        let name = private.name.as_deref().map(mask_name);
+        seen.contact =
+            Some(Contact { name, phone: private.phone.as_deref().and_then(masked_phone), address: None });
     }
 }
 

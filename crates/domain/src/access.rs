@@ -203,6 +203,8 @@ pub struct View {
     pub description: Words,
     /// Contact and address.
     pub contact: bool,
+    /// Name and phone with their middles hidden, where the contact is not open: enough to know whom one speaks with.
+    pub contact_masked: bool,
     /// Showing the contact is a disclosure that must be logged.
     pub log_contact: bool,
     /// Why this team.
@@ -241,6 +243,7 @@ pub fn view(actor: &Actor, order: &Order) -> Option<View> {
     Some(View {
         description: if whole { Words::Whole } else { Words::Masked },
         contact: own || at_work,
+        contact_masked: hats.has(Hat::Operator) && !own && !at_work,
         log_contact: at_work && !own,
         decision: watches,
         reveal: hats.has(Hat::Dispatcher) || department || admin,
@@ -314,6 +317,8 @@ pub enum Action {
     ReadCertificates,
     /// Take the volunteer record out as files.
     ExportRecord,
+    /// See the whole names of those who gave something to a shop.
+    ReadDonors,
 }
 
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
@@ -344,6 +349,7 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::ProposeStars | Action::IssueCertificate => &[Role::Dispatcher, Role::CountyAdmin],
         Action::ConferStars | Action::ExportRecord => &[Role::CountyAdmin],
         Action::ReadCertificates => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReadDonors => &[Role::Shopkeeper, Role::Dispatcher],
     };
     roles.iter().any(|role| actor.has(*role, area))
 }
@@ -405,6 +411,7 @@ mod tests {
     const MASKED: View = View {
         description: Words::Masked,
         contact: false,
+        contact_masked: false,
         log_contact: false,
         decision: false,
         reveal: false,
@@ -414,7 +421,7 @@ mod tests {
     const AT_WORK: View =
         View { description: Words::Whole, contact: true, log_contact: true, coordination: true, ..MASKED };
     const AFTER_WORK: View = View { description: Words::Whole, coordination: true, ..MASKED };
-    const ENTERED: View = View { description: Words::Whole, ..MASKED };
+    const ENTERED: View = View { description: Words::Whole, contact_masked: true, ..MASKED };
     const OF_LEADER: View = View { decision: true, coordination: true, ..MASKED };
     const OF_DISPATCHER: View = View { decision: true, reveal: true, coordination: true, ..MASKED };
     const OF_DEPARTMENT: View = View { reveal: true, coordination: true, ..MASKED };
@@ -625,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_sees_what_he_entered_without_the_contact() {
+    fn an_operator_sees_what_he_entered_and_the_contact_masked() {
         let entered = placed(Channel::Hotline, OPERATOR);
         let grant = |code| Grant { role: Role::Operator, area: area(code), team: None };
         assert_eq!(view(&actor(OPERATOR, &[grant(COUNTY)]), &entered), Some(ENTERED));
@@ -776,6 +783,7 @@ mod tests {
                 Action::ReadShopBooks,
                 Action::HoldActivity,
                 Action::ReadActivity,
+                Action::ReadDonors,
                 Action::ReadSignReports,
                 Action::ManageSigns,
                 Action::ManageBadges,
@@ -788,7 +796,7 @@ mod tests {
         ),
         (Role::Operator, &[Action::PlaceForCaller]),
         (Role::Department, &[]),
-        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks]),
+        (Role::Shopkeeper, &[Action::KeepShop, Action::ReadShopBooks, Action::ReadDonors]),
         (
             Role::CountyAdmin,
             &[
@@ -834,7 +842,7 @@ mod tests {
         ),
     ];
 
-    const ACTIONS: [Action; 27] = [
+    const ACTIONS: [Action; 28] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,
@@ -864,6 +872,7 @@ mod tests {
         Action::IssueCertificate,
         Action::ReadCertificates,
         Action::ExportRecord,
+        Action::ReadDonors,
     ];
 
     #[test]

@@ -169,6 +169,14 @@ struct Sealed {
     audit_id: Uuid,
 }
 
+/// The number of a row in its slot; none for rows that are older than the numbers.
+#[derive(FromQueryResult)]
+struct Numbered {
+    audit_id: Uuid,
+    slot: Option<i64>,
+    n: Option<i64>,
+}
+
 async fn seal_in(conn: &impl ConnectionTrait, county: AreaCode) -> Result<u64, StoreError> {
     let name = county.to_string();
     let mut chain = locked_head(conn, county).await?;
@@ -185,12 +193,22 @@ async fn seal_in(conn: &impl ConnectionTrait, county: AreaCode) -> Result<u64, S
     // A row that was taken out and put back is in the chain already; it must not keep the others waiting.
     let text = format!("SELECT audit_id FROM audit_seal WHERE audit_id IN ({list})");
     let sealed: Vec<Sealed> = sql::all(conn, &text, ids.clone()).await?;
-    let mut seals = Rows::new(4);
+    let text = format!("SELECT audit_id, slot, n FROM audit_unsealed WHERE audit_id IN ({list})");
+    let numbers: Vec<Numbered> = sql::all(conn, &text, ids.clone()).await?;
+    let mut seals = Rows::new(6);
     for row in waiting.iter().filter(|row| !sealed.iter().any(|one| one.audit_id == row.id)) {
         chain = chain.next(&digest(&row.content()));
-        seals.push([name.clone().into(), chain.seq.into(), row.id.into(), chain.head.to_vec().into()]);
+        let number = numbers.iter().find(|number| number.audit_id == row.id);
+        seals.push([
+            name.clone().into(),
+            chain.seq.into(),
+            row.id.into(),
+            chain.head.to_vec().into(),
+            number.and_then(|number| number.slot).into(),
+            number.and_then(|number| number.n).into(),
+        ]);
     }
-    seals.insert(conn, "audit_seal (county, seq, audit_id, hash)", "").await?;
+    seals.insert(conn, "audit_seal (county, seq, audit_id, hash, slot, n)", "").await?;
     sql::run(conn, &format!("DELETE FROM audit_unsealed WHERE audit_id IN ({list})"), ids).await?;
     let text = "UPDATE audit_head SET seq = $2, hash = $3 WHERE county = $1";
     sql::run(conn, text, vec![name.into(), chain.seq.into(), chain.head.to_vec().into()]).await?;
@@ -344,7 +362,55 @@ async fn the_rest(
                 AND NOT EXISTS (SELECT 1 FROM audit_seal s WHERE s.audit_id = a.id) \
                 AND NOT EXISTS (SELECT 1 FROM audit_unsealed u WHERE u.audit_id = a.id) ORDER BY a.id LIMIT 1";
     let loose: Option<Loose> = sql::one(conn, text, vec![county.to_string().into()]).await?;
-    Ok(loose.map(|loose| format!("audit row {}: never sealed", loose.id)))
+    if let Some(loose) = loose {
+        return Ok(Some(format!("audit row {}: never sealed", loose.id)));
+    }
+    gap(conn, county).await
+}
+
+/// The first row that was taken out before it was sealed: numbers are handed out in the transaction that writes a row,
+/// and go on without a gap in each slot.
+async fn gap(conn: &impl ConnectionTrait, county: AreaCode) -> Result<Option<String>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Gone {
+        audit_id: Uuid,
+    }
+    #[derive(FromQueryResult)]
+    struct Uneven {
+        slot: i64,
+        counted: i64,
+    }
+    #[derive(FromQueryResult)]
+    struct Missing {
+        number: i64,
+    }
+    let name = || Value::from(county.to_string());
+    let text = "SELECT u.audit_id FROM audit_unsealed u WHERE u.county = $1 \
+                AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.id = u.audit_id) ORDER BY u.audit_id LIMIT 1";
+    let gone: Option<Gone> = sql::one(conn, text, vec![name()]).await?;
+    if let Some(gone) = gone {
+        return Ok(Some(format!("audit row {}: taken out before it was sealed", gone.audit_id)));
+    }
+    // The numbers of a slot are exactly those from one to what it counts.
+    let text = "SELECT slot, CAST(sum(counted) AS bigint) AS counted FROM (\
+                SELECT slot, n AS counted, 0 AS kept, CAST(NULL AS bigint) AS n FROM audit_slot WHERE county = $1 UNION ALL \
+                SELECT slot, 0, 1, n FROM audit_seal WHERE county = $1 AND slot IS NOT NULL UNION ALL \
+                SELECT slot, 0, 1, n FROM audit_unsealed WHERE county = $1 AND slot IS NOT NULL) rows_of_slots \
+                GROUP BY slot HAVING sum(counted) <> sum(kept) OR sum(counted) <> count(DISTINCT n) \
+                OR sum(counted) <> coalesce(max(n), 0) ORDER BY slot LIMIT 1";
+    let uneven: Option<Uneven> = sql::one(conn, text, vec![name()]).await?;
+    let Some(Uneven { slot, counted }) = uneven else { return Ok(None) };
+    let text = "WITH taken AS (SELECT n FROM audit_seal WHERE county = $1 AND slot = $2 UNION ALL \
+                SELECT n FROM audit_unsealed WHERE county = $1 AND slot = $2) \
+                SELECT min(next.number) AS number FROM (SELECT CAST(1 AS bigint) AS number UNION ALL \
+                SELECT n + 1 FROM taken) next WHERE NOT EXISTS (SELECT 1 FROM taken t WHERE t.n = next.number)";
+    let missing: Option<Missing> = sql::one(conn, text, vec![name(), slot.into()]).await?;
+    let number = missing.map_or(1, |missing| missing.number);
+    Ok(Some(if number > counted {
+        format!("audit log: slot {slot} counts {counted} rows and has more: its counter was set back")
+    } else {
+        format!("audit log: row {number} of slot {slot} was taken out before it was sealed")
+    }))
 }
 
 async fn count(conn: &impl ConnectionTrait, text: &str, county: AreaCode) -> Result<u64, StoreError> {

@@ -100,6 +100,8 @@ impl MigratorTrait for Migrator {
                 name: "m0056_certificates",
                 text: include_str!("../schema/0056_certificates.sql"),
             }),
+            Box::new(Step { name: "m0041_proofs", text: include_str!("../schema/0041_proofs.sql") }),
+            Box::new(Step { name: "m0042_donor", text: include_str!("../schema/0042_donor.sql") }),
         ]
     }
 }

@@ -27,6 +27,8 @@ pub struct NewSession {
     pub expires_at: DateTime<Utc>,
     /// Hash of the refresh token.
     pub refresh_hash: Vec<u8>,
+    /// It was opened with a code of the second factor.
+    pub proved: bool,
 }
 
 /// Opens a session.
@@ -34,7 +36,7 @@ pub struct NewSession {
 /// # Errors
 /// When the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, session: &NewSession) -> Result<(), StoreError> {
-    let mut rows = Rows::new(6);
+    let mut rows = Rows::new(7);
     rows.push([
         session.id.into(),
         session.county.to_string().into(),
@@ -42,8 +44,10 @@ pub async fn insert(conn: &impl ConnectionTrait, session: &NewSession) -> Result
         session.created_at.into(),
         session.expires_at.into(),
         session.refresh_hash.clone().into(),
+        session.proved.into(),
     ]);
-    rows.insert(conn, "session (id, county, person_id, created_at, expires_at, refresh_hash)", "").await?;
+    let into = "session (id, county, person_id, created_at, expires_at, refresh_hash, proved)";
+    rows.insert(conn, into, "").await?;
     Ok(())
 }
 
@@ -58,6 +62,8 @@ pub struct LiveSession {
     pub data_key: Vec<u8>,
     /// Name and phone, sealed.
     pub private: Option<Vec<u8>>,
+    /// Its person is staff and has shown no second factor in it.
+    pub unproved: bool,
 }
 
 /// A live session as a statement answers it.
@@ -69,6 +75,7 @@ pub(crate) struct LiveRow {
     surname: String,
     data_key: Option<Vec<u8>>,
     private: Option<Vec<u8>>,
+    unproved: bool,
     grants: Option<String>,
 }
 
@@ -129,7 +136,8 @@ pub(crate) const LIVE: &str = "s.revoked_at IS NULL AND s.expires_at > $2 AND p.
 /// What a live session is read as, of `session s` and its `person p`; `team` writes a role's team as text.
 pub(crate) fn live_columns(team: &str) -> String {
     format!(
-        "s.id, s.person_id, s.county, p.surname, p.data_key, p.private, (SELECT string_agg(g.role || '|' || \
+        "s.id, s.person_id, s.county, p.surname, p.data_key, p.private, NOT s.proved AND EXISTS (SELECT 1 \
+         FROM account c WHERE c.person_id = s.person_id) AS unproved, (SELECT string_agg(g.role || '|' || \
          g.area_code || '|' || {team}, ';') FROM role_grant g WHERE g.person_id = s.person_id \
          AND g.revoked_at IS NULL) AS grants"
     )
@@ -146,7 +154,8 @@ pub(crate) fn live_session(row: LiveRow) -> Result<Option<LiveSession>, StoreErr
     let Some(data_key) = row.data_key else { return Ok(None) };
     let county = row.county.parse().map_err(unreadable)?;
     let actor = Actor { person: row.person_id, county, grants: parse_grants(row.grants.as_deref())? };
-    Ok(Some(LiveSession { actor, surname: row.surname, data_key, private: row.private }))
+    let LiveRow { surname, private, unproved, .. } = row;
+    Ok(Some(LiveSession { actor, surname, data_key, private, unproved }))
 }
 
 /// The roles of a person at this moment.
@@ -209,6 +218,15 @@ pub async fn rotate(
                 WHERE id = $1 AND refresh_hash = $2 AND revoked_at IS NULL";
     let values = vec![id.into(), old.to_vec().into(), new.to_vec().into(), now.into()];
     Ok(sql::run(conn, text, values).await? == 1)
+}
+
+/// A code of the second factor was shown in a session.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prove(conn: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
+    sql::run(conn, "UPDATE session SET proved = TRUE WHERE id = $1", vec![id.into()]).await?;
+    Ok(())
 }
 
 /// Ends a session.

@@ -90,17 +90,16 @@ pub async fn open_reports(
     sql::all(conn, &text, values).await
 }
 
-/// A report that nobody has closed.
+/// A report, open or closed.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open_report(
+pub async fn find_report(
     conn: &impl ConnectionTrait,
     county: AreaCode,
     id: Uuid,
 ) -> Result<Option<ReportRow>, StoreError> {
-    let text =
-        format!("SELECT {COLUMNS} FROM sign_report WHERE id = $1 AND county = $2 AND closed_at IS NULL");
+    let text = format!("SELECT {COLUMNS} FROM sign_report WHERE id = $1 AND county = $2");
     sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await
 }
 

@@ -12,6 +12,7 @@ use xingfuma_app::keys::{KeyTexts, WeakKey};
 use xingfuma_app::limits::Limits;
 use xingfuma_app::media::MediaSettings;
 use xingfuma_app::message::Template;
+use xingfuma_app::totp::SecondFactorRule;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::Guards;
 use xingfuma_media::{S3Configuration, Shelf};
@@ -68,6 +69,14 @@ pub(crate) struct Configuration {
     /// Addresses or networks of proxies whose word on where a request comes from is taken.
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors: CorsConfiguration,
+    pub(crate) staff: StaffConfiguration,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StaffConfiguration {
+    /// `off`, or `staff`: whoever logs in with a password has to have a second factor.
+    pub(crate) second_factor: SecondFactorRule,
 }
 
 /// Where photos are kept, and how they are taken in.
@@ -274,6 +283,7 @@ impl Default for Configuration {
             media: MediaConfiguration::default(),
             trusted_proxies: Vec::new(),
             cors: CorsConfiguration::default(),
+            staff: StaffConfiguration::default(),
         }
     }
 }

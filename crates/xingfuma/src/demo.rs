@@ -166,8 +166,8 @@ pub(crate) async fn sandbox() -> Result<Sandbox, StartError> {
         SandboxConfig::new("sandbox", "sandbox", Arc::new(move || clock.now().timestamp()), seed);
     config.templates = messages::sandbox_templates();
     for account in demo_accounts(&County::default_county(SEED)) {
-        if let DemoLogIn::WeChat { code, openid } = account.log_in {
-            config.reusable_codes.insert(code, ReusableCode { openid, phone: None });
+        if let DemoLogIn::WeChat { code, openid, phone } = account.log_in {
+            config.reusable_codes.insert(code, ReusableCode { openid, phone: Some(phone) });
         }
     }
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));

@@ -83,6 +83,7 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
     let (public_url, limits) = (configuration.public_url.clone(), configuration.limits.clone());
     let roots = configuration.audit.roots.clone();
     let rules = crate::rules::configured(configuration)?;
+    let second_factor = configuration.staff.second_factor;
     let guards = configuration.score.guards;
     let stars = crate::rules::configured_stars(configuration)?;
     let board_of_persons = configuration.score.board_of_persons;
@@ -102,6 +103,7 @@ pub(crate) async fn start(configuration: &Configuration) -> Result<Running, Star
         board_of_persons,
         hazards,
         media,
+        second_factor,
     };
     let foundation =
         Foundation { settings, store, queue, limiter, fanout, clock, ids, keys, wechat, outside, shelf };

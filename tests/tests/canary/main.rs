@@ -5,6 +5,7 @@
 //! That the search looks at the right places is part of the test: each of them has to hold something that is known to
 //! have gone there.
 
+mod beside;
 mod birds;
 mod flows;
 mod search;
@@ -22,6 +23,7 @@ use flows::{Heard, fly};
 use search::{Needles, Place};
 use xingfuma_tests::{
     client::Client,
+    notice,
     program::{Demo, Fleet},
 };
 
@@ -35,6 +37,8 @@ fn no_canary_is_found_alone() {
     let phones = tempfile::tempdir().expect("a temporary directory");
     let folder = phones.path().display().to_string();
     let demo = Demo::start_with(&[LOG, LIMITS, ("XINGFUMA_SMS__FOLDER", &folder)]);
+    let _ = demo.sql(&notice::running());
+    let _ = demo.sql(&notice::lines(demo.accounts().grid(), false));
     let (birds, heard) = let_fly(&[demo.base().to_owned()], demo.accounts());
     let needles = Needles::of(&birds);
     let home = demo.data().parent().expect("data lies in a home").to_owned();
@@ -52,6 +56,8 @@ fn no_canary_is_found_in_a_fleet() {
     let fleet = Fleet::start_with(2, 2, &[LOG, LIMITS]);
     fleet.redis.command(&["CONFIG", "SET", "appendonly", "yes"]).expect("it keeps a log from here on");
     wait_for_append_only(&fleet);
+    let _ = fleet.sql(&notice::running());
+    let _ = fleet.sql(&notice::lines(fleet.accounts().grid(), true));
     let (birds, heard) = let_fly(&fleet.bases(), fleet.accounts());
     let needles = Needles::of(&birds);
     let _ = fleet.sql("CHECKPOINT");

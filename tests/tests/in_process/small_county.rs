@@ -24,6 +24,7 @@ use xingfuma_app::{
     media::MediaSettings,
     message::{Outside, texts::Texts},
     place::PlaceRequest,
+    totp::SecondFactorRule,
     view::OrderSeen,
 };
 use xingfuma_domain::{
@@ -328,7 +329,7 @@ async fn give_a_code_to_the_township(store: &Store, keys: &Keys, county: &County
 async fn sandbox(county: &County) -> Sandbox {
     let mut config = SandboxConfig::new("sandbox", "sandbox", Arc::new(|| 1_772_413_200), SEED);
     for account in demo_accounts(county) {
-        if let DemoLogIn::WeChat { code, openid } = account.log_in {
+        if let DemoLogIn::WeChat { code, openid, .. } = account.log_in {
             config.reusable_codes.insert(code, ReusableCode { openid, phone: None });
         }
     }
@@ -372,6 +373,7 @@ async fn start(
             roots: None,
             limits,
             media: MediaSettings::default(),
+            second_factor: SecondFactorRule::Off,
         },
         store,
         queue: Arc::new(MemoryQueue::new()),
@@ -401,8 +403,11 @@ async fn log_in_all(app: &App, county: &County) -> People {
     for account in of(Role::Volunteer) {
         volunteers.push(log_in(app, &account.log_in).await);
     }
-    let township_code =
-        DemoLogIn::WeChat { code: TOWNSHIP_VOLUNTEER.to_owned(), openid: TOWNSHIP_VOLUNTEER.to_owned() };
+    let township_code = DemoLogIn::WeChat {
+        code: TOWNSHIP_VOLUNTEER.to_owned(),
+        openid: TOWNSHIP_VOLUNTEER.to_owned(),
+        phone: "15410000000".to_owned(),
+    };
     let one = |role: Role| &of(role).next().expect("somebody has this role").log_in;
     People {
         resident: log_in(app, &residents[0].log_in).await,

@@ -34,6 +34,11 @@ pub struct BoardRow {
     pub hand_made: i64,
 }
 
+/// Points of a line that were typed in by hand.
+const HAND_MADE: &str = "coalesce((SELECT sum(c.points) FROM score_period_entry c JOIN score_transaction t \
+    ON t.id = c.transaction_id WHERE c.person_id = score_period_line.person_id AND c.month = score_period_line.month \
+    AND t.source_type = 'claim'), 0)";
+
 /// The board of a month: most points first, at most `limit`. Lines that are paused or carried do not count; what was
 /// corrected does.
 ///
@@ -66,9 +71,7 @@ pub async fn board(
     };
     let text = format!(
         "SELECT {columns}, count(*) AS people, CAST(sum(points + corrected) AS bigint) AS points, \
-         CAST(sum(coalesce((SELECT sum(c.points) FROM score_period_entry c JOIN score_transaction t \
-         ON t.id = c.transaction_id WHERE c.person_id = score_period_line.person_id \
-         AND c.month = score_period_line.month AND t.source_type = 'claim'), 0)) AS bigint) AS hand_made \
+         CAST(sum({HAND_MADE}) AS bigint) AS hand_made \
          FROM score_period_line WHERE county = $1 AND month = $2 AND status IN ('standing', 'contested') AND {belongs} \
          GROUP BY {group} ORDER BY points DESC, {group} LIMIT {limit}"
     );
@@ -85,6 +88,8 @@ pub struct PersonRow {
     pub rank: i64,
     /// Points.
     pub points: i64,
+    /// Of these, points that were typed in by hand (手工录入).
+    pub hand_made: i64,
     /// His team then.
     pub team_id: Option<Uuid>,
     /// His data key, wrapped; none once he is erased.
@@ -110,8 +115,9 @@ pub async fn persons(
 ) -> Result<Vec<PersonRow>, StoreError> {
     let agreed = crate::consents::in_force("r.person_id", ConsentKind::RankingByName);
     let text = format!(
-        "SELECT r.person_id, r.rank, r.points, r.team_id, p.data_key, p.private FROM ({RANKED}) r \
-         JOIN person p ON p.id = r.person_id AND p.erased_at IS NULL \
+        "SELECT r.person_id, r.rank, r.points, r.team_id, p.data_key, p.private, (SELECT CAST({HAND_MADE} AS bigint) \
+         FROM score_period_line WHERE county = $1 AND month = $2 AND person_id = r.person_id) AS hand_made \
+         FROM ({RANKED}) r JOIN person p ON p.id = r.person_id AND p.erased_at IS NULL \
          WHERE {agreed} ORDER BY r.rank, r.person_id LIMIT {limit}"
     );
     sql::all(conn, &text, vec![county.to_string().into(), month.to_string().into()]).await

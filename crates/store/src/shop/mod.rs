@@ -69,8 +69,10 @@ pub struct DonationRow {
     pub area_code: String,
     /// Which goods.
     pub goods_id: Uuid,
-    /// Who gave it, as the book names him.
+    /// Who gave it, as everybody may read it.
     pub donor: String,
+    /// The person under whose key the whole name is sealed; none for lines from before.
+    pub donor_id: Option<Uuid>,
     /// Pieces.
     pub quantity: i64,
     /// Who took it in.
@@ -129,7 +131,8 @@ pub struct Movement {
 
 const SHOP: &str = "id, county, area_code, name, opened_by, opened_at";
 const GOODS: &str = "id, county, shop_id, area_code, name, price, stock, active, created_at";
-const DONATION: &str = "id, county, shop_id, area_code, goods_id, donor, quantity, received_by, received_at";
+const DONATION: &str =
+    "id, county, shop_id, area_code, goods_id, donor, donor_id, quantity, received_by, received_at";
 
 pub(crate) fn area(code: &str) -> Result<AreaCode, StoreError> {
     code.parse().map_err(unreadable)
@@ -366,7 +369,7 @@ pub async fn move_stock(
 /// # Errors
 /// When the database fails.
 pub async fn insert_donation(conn: &impl ConnectionTrait, donation: &DonationRow) -> Result<(), StoreError> {
-    let mut rows = Rows::new(9);
+    let mut rows = Rows::new(10);
     rows.push([
         donation.id.into(),
         donation.county.clone().into(),
@@ -374,6 +377,7 @@ pub async fn insert_donation(conn: &impl ConnectionTrait, donation: &DonationRow
         donation.area_code.clone().into(),
         donation.goods_id.into(),
         donation.donor.clone().into(),
+        donation.donor_id.into(),
         donation.quantity.into(),
         donation.received_by.into(),
         donation.received_at.into(),

@@ -1,0 +1,183 @@
+//! What texts look like that are more than words, in the specification: cursors, codes, months, keys. One table, by name,
+//! because the same name means the same thing everywhere. And which methods a path has.
+
+use std::sync::LazyLock;
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder};
+
+use crate::Document;
+
+const CURSOR: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
+const AREA_CODE: &str = "^([0-9]{6}|[0-9]{9}|[0-9]{12}|[0-9]{15}|[0-9]{18})$";
+const MONTH: &str = "^[0-9]{4}-(0[1-9]|1[0-2])$";
+
+/// Parameters wherever they stand.
+const PARAMETERS: [(&str, &str); 8] = [
+    ("Idempotency-Key", "^[!#-~]{1,128}$"),
+    ("If-Match", "^(\\*|\"?[0-9]{1,18}\"?)$"),
+    ("areaCode", AREA_CODE),
+    ("by", "^(team|grid|village|township)$"),
+    ("cursor", CURSOR),
+    ("month", MONTH),
+    ("scope", "^(all|own|team|area)$"),
+    ("status", "^(placed|dispatched|accepted|in_service|waiting|completed|rated|closed|cancelled|merged)$"),
+];
+
+/// Properties of bodies, by body and name.
+const PROPERTIES: [(&str, &str, &str); 5] = [
+    ("CloseBody", "month", MONTH),
+    ("OpenBody", "areaCode", AREA_CODE),
+    ("PlaceBody", "channel", "^(scan|app|hotline|patrol)$"),
+    ("PlaceBody", "urgency", "^(urgent|priority|normal|complex)$"),
+    ("RevisitBody", "outcome", "^(solved|unsolved|unreachable)$"),
+];
+
+/// Says what each of them looks like.
+pub(crate) struct Shapes;
+
+impl utoipa::Modify for Shapes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                if let RefOr::T(parameter) = parameter {
+                    shape_parameter(parameter);
+                }
+            }
+            add_refusals(operation);
+        }
+        let Some(components) = &mut document.components else { return };
+        for (body, name, pattern) in PROPERTIES {
+            let Some(RefOr::T(Schema::Object(body))) = components.schemas.get_mut(body) else { continue };
+            if let Some(RefOr::T(Schema::Object(property))) = body.properties.get_mut(name) {
+                property.pattern = Some(pattern.to_owned());
+            }
+        }
+    }
+}
+
+fn shape_parameter(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
+    // There is no null in a header: one that is not sent is absent.
+    if parameter.parameter_in == ParameterIn::Header {
+        schema.schema_type = SchemaType::Type(Type::String);
+    }
+    let shape = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
+    if let Some((_, pattern)) = shape.filter(|_| is_text(schema)) {
+        schema.pattern = Some((*pattern).to_owned());
+    }
+}
+
+/// What may be refused wherever somebody is logged in, and wherever a key may be given.
+fn add_refusals(operation: &mut Operation) {
+    let keyed = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "Idempotency-Key"));
+    let mut add = |status: &str, codes: &str| {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(codes)));
+    };
+    if keyed {
+        add("400", "idempotency_key_invalid");
+        add("422", "idempotency_key_reused");
+    }
+    if operation.request_body.is_some() {
+        add("408", "request_timeout");
+        add("413", "payload_too_large");
+    }
+    if operation.security.is_some() {
+        add("403", "second_factor_required");
+    }
+}
+
+fn problem(codes: &str) -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
+    ResponseBuilder::new().description(codes).content("application/problem+json", content).build()
+}
+
+fn is_text(schema: &Object) -> bool {
+    matches!(&schema.schema_type, SchemaType::Type(Type::String)) && schema.format.is_none()
+}
+
+/// The operations of a path.
+pub(crate) fn operations_mut(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
+}
+
+/// The methods of a path, as the header `Allow` names them; none for a path that is not there.
+pub(crate) fn methods_of(path: &str) -> Option<String> {
+    static PATHS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+        let document = Document::openapi();
+        document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+    });
+    // Of two that fit, the one that is written out: `/orders/similar` before `/orders/{id}`.
+    let fitting = PATHS.iter().filter(|(pattern, _)| fits(pattern, path));
+    fitting.min_by_key(|(pattern, _)| pattern.matches('{').count()).map(|(_, methods)| methods.clone())
+}
+
+fn methods(item: &PathItem) -> String {
+    let all = [
+        ("GET", item.get.is_some()),
+        ("PUT", item.put.is_some()),
+        ("POST", item.post.is_some()),
+        ("DELETE", item.delete.is_some()),
+    ];
+    let there: Vec<&str> = all.iter().filter(|(_, there)| *there).map(|(method, _)| *method).collect();
+    there.join(", ")
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some(part), Some(given)) if part == given || (part.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_is_of_something_that_is_there() {
+        let mut document = Document::openapi();
+        let mut names = std::collections::HashSet::new();
+        for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+            for parameter in operation.parameters.iter().flatten() {
+                let RefOr::T(parameter) = parameter else { continue };
+                let Some(RefOr::T(Schema::Object(schema))) = &parameter.schema else { continue };
+                names.extend(schema.pattern.is_some().then(|| parameter.name.clone()));
+            }
+        }
+        for (name, _) in PARAMETERS {
+            assert!(names.contains(name), "no parameter is called {name}");
+        }
+        let schemas = &document.components.as_ref().expect("components").schemas;
+        for (body, name, pattern) in PROPERTIES {
+            let Some(RefOr::T(Schema::Object(body))) = schemas.get(body) else { panic!("no {body}") };
+            let Some(RefOr::T(Schema::Object(property))) = body.properties.get(name) else {
+                panic!("no property {name}")
+            };
+            assert_eq!(property.pattern.as_deref(), Some(pattern));
+        }
+    }
+
+    #[test]
+    fn a_path_knows_its_methods() {
+        assert_eq!(methods_of("/api/v1/orders").as_deref(), Some("GET, POST"));
+        assert_eq!(methods_of("/api/v1/orders/similar").as_deref(), Some("GET"));
+        assert_eq!(methods_of("/api/v1/orders/x/accept").as_deref(), Some("POST"));
+        for nothing in
+            ["/", "/api/v1", "/api/v1/orders/", "/api/v1/orders/x/none", "/api/v1/orders/x/accept/"]
+        {
+            assert_eq!(methods_of(nothing), None, "{nothing}");
+        }
+    }
+}
