@@ -85,23 +85,23 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0030_shop", text: include_str!("../schema/0030_shop.sql") }),
             Box::new(Step { name: "m0031_periods", text: include_str!("../schema/0031_periods.sql") }),
+            Box::new(Step { name: "m0040_media", text: include_str!("../schema/0040_media.sql") }),
+            Box::new(Step { name: "m0041_proofs", text: include_str!("../schema/0041_proofs.sql") }),
+            Box::new(Step { name: "m0042_donor", text: include_str!("../schema/0042_donor.sql") }),
+            Box::new(Step { name: "m0043_messages", text: include_str!("../schema/0043_messages.sql") }),
+            Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
+            Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
             Box::new(Step {
                 name: "m0047_dead_letters",
                 text: include_str!("../schema/0047_dead_letters.sql"),
             }),
             Box::new(Step { name: "m0050_guards", text: include_str!("../schema/0050_guards.sql") }),
             Box::new(Step { name: "m0051_activities", text: include_str!("../schema/0051_activities.sql") }),
-            Box::new(Step { name: "m0043_messages", text: include_str!("../schema/0043_messages.sql") }),
-            Box::new(Step { name: "m0044_transfers", text: include_str!("../schema/0044_transfers.sql") }),
-            Box::new(Step { name: "m0045_hazards", text: include_str!("../schema/0045_hazards.sql") }),
-            Box::new(Step { name: "m0040_media", text: include_str!("../schema/0040_media.sql") }),
             Box::new(Step { name: "m0055_stars", text: include_str!("../schema/0055_stars.sql") }),
             Box::new(Step {
                 name: "m0056_certificates",
                 text: include_str!("../schema/0056_certificates.sql"),
             }),
-            Box::new(Step { name: "m0041_proofs", text: include_str!("../schema/0041_proofs.sql") }),
-            Box::new(Step { name: "m0042_donor", text: include_str!("../schema/0042_donor.sql") }),
         ]
     }
 }
