@@ -71,6 +71,8 @@ pub struct Process {
     arguments: Vec<String>,
     settings: Vec<(String, String)>,
     log: PathBuf,
+    /// How long its log was when it was started last.
+    log_before: u64,
     /// Where it answers; none for a worker.
     base: Option<String>,
     server: Option<Server>,
@@ -83,7 +85,7 @@ impl Process {
         log: PathBuf,
         base: Option<String>,
     ) -> Self {
-        let mut process = Self { arguments, settings, log, base, server: None };
+        let mut process = Self { arguments, settings, log, log_before: 0, base, server: None };
         process.run();
         process
     }
@@ -107,6 +109,29 @@ impl Process {
     /// When it does not run.
     pub fn cont(&self) {
         self.signal(Signal::SIGCONT);
+    }
+
+    /// Waits until a worker that was started says that it works. One that meets a database that is away while it starts
+    /// ends, and is started again, as whoever keeps it running would.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn wait_until_working(&mut self) {
+        let begun = Instant::now();
+        while !self.says("\"message\":\"working\"") {
+            if !self.is_running() {
+                self.start_again();
+            }
+            assert!(begun.elapsed() < PROGRAM_READY_WITHIN, "it does not work:\n{}", self.last_lines());
+            sleep(LOOK_AT_PROGRAM_AGAIN);
+        }
+    }
+
+    /// Whether its log says so since it was started last.
+    fn says(&self, word: &str) -> bool {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let since = usize::try_from(self.log_before).unwrap_or(usize::MAX).min(log.len());
+        String::from_utf8_lossy(&log[since..]).contains(word)
     }
 
     /// Asks it to end (`SIGTERM`), and waits until it has.
@@ -175,6 +200,7 @@ impl Process {
 
     fn run(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).expect("a log");
+        self.log_before = log.metadata().expect("its length").len();
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let mut command = command(&arguments, &self.settings);
         command.stdout(log.try_clone().expect("the log again")).stderr(log);

@@ -161,10 +161,10 @@ pub fn check(fleet: &Fleet, acknowledged: &Acknowledged) {
     assert_eq!(sql(decisions, "dispatch_decision"), format!("{total}|1|1"), "one decision for each");
     let placed_and_dispatched = format!("{}|1|2", total * 2);
     assert_eq!(sql("count(*), min(seq), max(seq)", "order_event"), placed_and_dispatched, "and nothing else");
-    // By the database's clock: nothing happened in its future, and no offer before its order.
-    assert_eq!(sql("count(*)", "order_event"), (total * 2).to_string());
+    // By the database's clock: nothing happened in its future, and no offer before its order. A process knows that clock as
+    // well as it can read it, which on a busy machine takes a part of a second.
     let odd = "SELECT count(*) FROM order_event e JOIN order_event p ON p.order_id = e.order_id AND p.seq = 1 \
-               WHERE e.at < p.at OR e.at > clock_timestamp() + interval '1 second'";
+               WHERE e.at < p.at - interval '1 second' OR e.at > clock_timestamp() + interval '1 second'";
     assert_eq!(fleet.sql(odd), "0", "events at odd times");
 }
 
