@@ -379,12 +379,11 @@ fn stars(people: &People, sql: &impl Fn(&str) -> String) {
 fn yesterdays(people: &People, sql: &impl Fn(&str) -> String) {
     let (today, before) = (people.now(), people.now() - chrono::TimeDelta::days(1));
     let utc = |at: chrono::DateTime<chrono::FixedOffset>| at.to_utc().format("%Y-%m-%d").to_string();
-    for (from, to) in [(utc(today), utc(before))] {
-        let _ = sql(&format!(
-            "UPDATE orders SET snapshot = replace(snapshot, '\"completedAt\":\"{from}T', '\"completedAt\":\"{to}T')"
-        ));
-        let _ = sql("UPDATE engagement SET accepted_at = '2026-01-01T00:00:00+00:00'");
-    }
+    let (from, to) = (utc(today), utc(before));
+    let _ = sql(&format!(
+        "UPDATE orders SET snapshot = replace(snapshot, '\"completedAt\":\"{from}T', '\"completedAt\":\"{to}T')"
+    ));
+    let _ = sql("UPDATE engagement SET accepted_at = '2026-01-01T00:00:00+00:00'");
 }
 
 /// On the badge only as long as its bearer agrees.
