@@ -369,7 +369,7 @@ fn trial(operation: &str) -> Option<Trial> {
         | "GET /api/v1/certificates" => on(Nowhere, nothing),
         // Of a day that is not over: 422 is for those who may.
         "POST /api/v1/stars/rounds" => {
-            on(Nowhere, |_| json!({ "areaCode": "140724104", "asOf": "2999-01-01" }))
+            on(Nowhere, |world| json!({ "areaCode": world.area()[..9], "asOf": "2999-01-01" }))
         }
         "GET /api/v1/stars/rounds/{id}/lines" => on(Round, nothing),
         // Its notice runs: 409 is for those who may.
