@@ -68,10 +68,10 @@ const ACCEPTED: [Sight; 9] = [
     sees("admin", MASKED, Contact::No, 200, 200),
     sees("auditor", MASKED, Contact::No, 200, 403),
 ];
-/// After it has ended.
+/// After it was called off: whoever was at work is released, and keeps the view of those who were asked.
 const ENDED: [Sight; 4] = [
     sees("requester", DESCRIPTION, Contact::Whole, 403, 403),
-    sees("worker", DESCRIPTION, Contact::No, 403, 403),
+    sees("worker", MASKED, Contact::No, 403, 403),
     sees("village", MASKED, Contact::No, 200, 200),
     sees("auditor", MASKED, Contact::No, 200, 403),
 ];

@@ -325,7 +325,12 @@ impl App {
             let whole = self.load_whole(&ask.caller.actor, ask.order, found.take()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
-                return Err(AppError::Forbidden);
+                // Whoever has handed over is at work no more; the answer to that shows no more than he sees now.
+                let kept = match &request {
+                    Request::HandOver { .. } => self.replay(ask.keyed.as_ref()).await?,
+                    _ => None,
+                };
+                return kept.ok_or(AppError::Forbidden);
             }
             let outcome = self.decide_for(&ask, &whole, hats, &request).await;
             let (command, by, events) = match outcome {
