@@ -44,12 +44,6 @@ struct UploadBody {
     file: Vec<u8>,
 }
 
-/// A picture's bytes.
-#[derive(ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "describes the answer in the specification")]
-struct PictureBody(Vec<u8>);
-
 /// A photo.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -269,7 +263,7 @@ struct LinkParams {
 /// showcase) for everybody.
 #[utoipa::path(get, path = "/api/v1/media/{id}", tag = "media", params(("id" = Uuid, Path), LinkParams),
     security((), ("bearer" = [])),
-    responses((status = 200, body = PictureBody, content_type = "image/jpeg"),
+    responses((status = 200, body = String, content_type = "image/jpeg"),
         (status = 304, description = "it is the one that the caller has"),
         (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 410, body = ProblemBody, description = "gone: the link has run out"),

@@ -87,6 +87,8 @@ pub fn renewed(file: &[u8], bounds: Bounds) -> Result<Renewed, PictureFault> {
 
 fn decoded(file: &[u8], bounds: Bounds) -> Result<DynamicImage, PictureFault> {
     let format = match PictureKind::of(file).ok_or(PictureFault::UnknownKind)? {
+        // The decoder makes do with what there is, and paints the rest grey.
+        PictureKind::Jpeg if is_cut_off(file) => return Err(PictureFault::Broken),
         PictureKind::Jpeg => ImageFormat::Jpeg,
         PictureKind::Png => ImageFormat::Png,
         PictureKind::WebP => ImageFormat::WebP,
@@ -108,6 +110,21 @@ fn decoded(file: &[u8], bounds: Bounds) -> Result<DynamicImage, PictureFault> {
     let mut picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// Whether a JPEG's picture (not the smaller one in its Exif) has no end. The end's two bytes stand nowhere else in it.
+fn is_cut_off(jpeg: &[u8]) -> bool {
+    const SCAN: u8 = 0xda;
+    let mut at = 2;
+    while let Some([0xff, marker, high, low]) = jpeg.get(at..at + 4) {
+        if *marker == SCAN {
+            return !jpeg[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        // A marker may be preceded by any number of fill bytes.
+        at += if *marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([*high, *low])) };
+    }
+    // No scan was reached: there is none, or the decoder knows better how to read it.
+    at >= jpeg.len()
 }
 
 fn fault(error: ImageError) -> PictureFault {

@@ -79,6 +79,8 @@ pub(crate) fn connect(configuration: &S3Configuration) -> Result<AmazonS3, Shelf
         .with_secret_access_key(&configuration.secret_access_key)
         .with_virtual_hosted_style_request(configuration.virtual_hosted)
         .with_allow_http(configuration.endpoint.starts_with("http://"))
+        // One by one, which every store understands alike.
+        .with_disable_bulk_delete(true)
         .with_retry(retry)
         .with_http_connector(Connector { encrypted: configuration.endpoint.starts_with("https://") })
         .build()

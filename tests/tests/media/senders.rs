@@ -97,13 +97,16 @@ fn status(socket: &mut TcpStream) -> Option<u16> {
     line.split(' ').nth(1)?.parse().ok()
 }
 
+/// What it is, what is sent piece by piece, and which answers are good.
+type Sent<'a> = (&'a str, Vec<Vec<u8>>, &'a [u16]);
+
 fn over_a_raw_socket(place: &Place<'_>, resident: &Client) {
     let whole = body(&[(HEAD, &jpeg(7))], "--b--\r\n");
     let multipart = "Content-Type: multipart/form-data; boundary=b\r\n";
     let with_length = |length: usize| request(resident, &format!("{multipart}Content-Length: {length}\r\n"));
     let chunked = request(resident, &format!("{multipart}Transfer-Encoding: chunked\r\n"));
     let as_chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-    let cases: [(&str, Vec<Vec<u8>>, &[u16]); 8] = [
+    let cases: [Sent<'_>; 8] = [
         ("all is well", vec![with_length(whole.len()).into(), whole.clone()], &[201]),
         ("in chunks", vec![chunked.clone().into(), as_chunk(&whole), b"0\r\n\r\n".to_vec()], &[201]),
         (

@@ -129,17 +129,16 @@ impl App {
         let turn = turn.map_err(|_| AppError::Unavailable("stopping"))?;
         let settings = &self.settings.media;
         let bounds = Bounds { pixels_most: settings.pixels_most, side_longest: settings.side_longest };
-        let decoding = self.metrics.decoding.clone();
-        let work = move || {
-            decoding.inc();
-            let made = renewed(&file, bounds);
-            decoding.dec();
-            // The turn ends with the work, also when whoever waits for it has hung up.
-            drop(turn);
-            made
-        };
-        let made = self.runtime().spawn_blocking(work).await;
-        match made.map_err(|stopped| AppError::Internal(format!("decoding stopped: {stopped}")))? {
+        self.metrics.decoding.inc();
+        // This runs in a task of its own (`App::run`): who hangs up does not end the turn before the work.
+        let made = self.runtime().spawn_blocking(move || renewed(&file, bounds)).await;
+        self.metrics.decoding.dec();
+        drop(turn);
+        let made = made.unwrap_or_else(|stopped| {
+            tracing::error!(%stopped, "a decoder gave up on a file");
+            Err(PictureFault::Broken)
+        });
+        match made {
             Ok(picture) => Ok(picture),
             Err(PictureFault::UnknownKind) => Err(AppError::UnsupportedMedia),
             Err(PictureFault::TooLarge) => Err(AppError::invalid("file", "picture_too_large")),
