@@ -91,7 +91,7 @@ const ENDINGS: [&str; 3] =
     ["POST /api/v1/auth/logout", "POST /api/v1/staff/{id}/totp/reset", "DELETE /api/v1/me"];
 
 /// POSTs without an `Idempotency-Key`: what is done anew each time, and why.
-const DONE_ANEW: [(&str, &str); 8] = [
+const DONE_ANEW: [(&str, &str); 13] = [
     ("POST /api/v1/auth/wechat", "a log-in: the code is good once"),
     ("POST /api/v1/auth/password", "a log-in: nobody's session is kept for somebody else"),
     ("POST /api/v1/auth/refresh", "gives the same successor again for 30 seconds by itself"),
@@ -100,6 +100,14 @@ const DONE_ANEW: [(&str, &str); 8] = [
     ("POST /api/v1/me/guardian-code", "stores nothing: the code follows from who and when"),
     ("POST /api/v1/orders/{id}/contact", "a disclosure: each one is logged by itself, and none is kept"),
     ("POST /api/v1/media", "an upload: the same file is the same file"),
+    ("POST /api/v1/exports/volunteer-record", "an export: each one is logged by itself, and none is kept"),
+    ("POST /api/v1/hazards/{id}/answer", "answered once: whoever repeats it is told so (hazard_answered)"),
+    ("POST /api/v1/me/subscriptions", "a hint about WeChat's own ledger, which corrects it"),
+    (
+        "POST /api/v1/volunteers/{id}/transfer",
+        "goes on with what is left: whoever repeats it hands on the rest",
+    ),
+    ("POST /api/v1/wechat/push", "WeChat repeats it by itself, and the same event changes nothing twice"),
 ];
 
 /// Keyed POSTs that are never done here, because who may gets a refusal, and the tests in which they are done twice.

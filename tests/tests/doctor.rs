@@ -161,9 +161,7 @@ fn each_fault_of_a_fleet_is_named() {
     // The database: only to be read, of another schema, gone.
     let _ = fleet.sql("ALTER DATABASE county SET default_transaction_read_only = on");
     assert!(ask(&fleet, &[]).bad().contains(&"writes"));
-    let _ = fleet.sql(
-        "SET default_transaction_read_only = off; ALTER DATABASE county RESET default_transaction_read_only",
-    );
+    let _ = fleet.sql("BEGIN READ WRITE; ALTER DATABASE county RESET default_transaction_read_only; COMMIT");
     let _ = fleet.sql("DELETE FROM seaql_migrations WHERE version = 'm0047_dead_letters'");
     assert!(ask(&fleet, &[]).bad().contains(&"schema"));
     fleet.postgres.kill();

@@ -156,6 +156,8 @@ fn guards_in_a_fleet() {
     let fleet = Fleet::start_with(2, 1, &[LIMITS]);
     let sql = |statement: &str| fleet.sql(statement);
     story(&Stage::set(&fleet.bases(), fleet.accounts(), &sql, true));
+    let told = fleet.audit(&["root"]);
+    assert!(told.success, "{told:?}");
     let told = fleet.audit(&["verify"]);
     assert!(told.success && told.printed.contains("the ledger is in order"), "{told:?}");
 }

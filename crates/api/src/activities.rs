@@ -234,7 +234,7 @@ struct ActivityCodeJson {
     responses((status = 200, body = ActivityCodeJson), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody)))]
 #[get("/api/v1/activities/{id}/code")]
-async fn code(
+async fn check_in_code(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
     activity: web::Path<String>,

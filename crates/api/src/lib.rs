@@ -58,7 +58,7 @@ mod totp;
 mod volunteers;
 mod wechat_push;
 
-use shapes::Shapes;
+use shapes::{Names, Shapes};
 
 pub use address::address;
 pub use cors::is_origin;
@@ -94,7 +94,7 @@ macro_rules! operations {
             ),
             paths($($module::$name),+),
             components(schemas(problem::ProblemBody)),
-            modifiers(&Bearer, &ProblemType, &Shapes),
+            modifiers(&Bearer, &ProblemType, &Shapes, &Names),
         )]
         struct Document;
     };
@@ -212,7 +212,7 @@ operations!(
     activities::read_activity,
     activities::join,
     activities::notice,
-    activities::code,
+    activities::check_in_code,
     activities::check_in,
     activities::feedback,
     activities::people,
@@ -328,7 +328,7 @@ pub fn serve_machine_room(state: State, listen: &str) -> std::io::Result<Server>
             .service(room::livez)
             .service(room::readyz)
             .service(room::metrics)
-            .default_service(web::to(problem::nothing_here))
+            .default_service(web::to(problem::nothing_else))
     });
     // Signals are for the worker, which finishes what is in hand.
     Ok(server.workers(1).disable_signals().bind(listen)?.run())

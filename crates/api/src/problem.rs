@@ -344,6 +344,11 @@ fn title(code: &str, english: bool) -> &'static str {
     if english { other } else { chinese }
 }
 
+/// The answer for every other path of a process that only tells how it is.
+pub(crate) async fn nothing_else() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(404, "not_found"))
+}
+
 /// The answer for a path that is none, or that does not know the method.
 pub(crate) async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Err(match crate::shapes::methods_of(request.path()) {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use xingfuma_domain::scoring::{Points, PostedTransaction, Rule, SourceType, Trigger};
+use xingfuma_domain::scoring::{Points, PostedTransaction, Rule, Trigger};
 
 use crate::State;
 use crate::extract::{Body, LoggedIn, id, required_key, respond};

@@ -103,6 +103,34 @@ fn is_text(schema: &Object) -> bool {
     matches!(&schema.schema_type, SchemaType::Type(Type::String)) && schema.format.is_none()
 }
 
+/// Names each operation by its method and path, as clients that are made from the specification call it: the names of our
+/// functions repeat from file to file.
+pub(crate) struct Names;
+
+impl utoipa::Modify for Names {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let methods = [
+                ("get", &mut item.get),
+                ("put", &mut item.put),
+                ("post", &mut item.post),
+                ("delete", &mut item.delete),
+            ];
+            for (method, operation) in methods {
+                if let Some(operation) = operation {
+                    operation.operation_id = Some(name_of(method, path));
+                }
+            }
+        }
+    }
+}
+
+/// `GET /api/v1/orders/{id}/events` is `get_orders_id_events`.
+fn name_of(method: &str, path: &str) -> String {
+    let plain = path.strip_prefix("/api/v1").unwrap_or(path).replace(['{', '}'], "");
+    format!("{method}{}", plain.replace(['/', '-', '.'], "_"))
+}
+
 /// The operations of a path.
 pub(crate) fn operations_mut(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
@@ -144,6 +172,17 @@ fn fits(pattern: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let mut document = Document::openapi();
+        let mut names = std::collections::HashSet::new();
+        for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+            let name = operation.operation_id.clone().expect("a name");
+            assert!(names.insert(name.clone()), "{name} twice");
+        }
+        assert!(names.contains("post_orders_id_accept"));
+    }
 
     #[test]
     fn every_shape_is_of_something_that_is_there() {

@@ -15,10 +15,13 @@ use xingfuma_store::idempotency::Answer;
 use crate::command::{Keyed, Reply};
 use crate::{App, AppError};
 
+/// Turns what was done into status and body.
+type Answering<T> = Arc<dyn Fn(&T) -> (u16, Vec<u8>) + Send + Sync>;
+
 /// How an effect is answered, and under which key its answer is kept.
 pub struct Once<T> {
     keyed: Option<Keyed>,
-    render: Arc<dyn Fn(&T) -> (u16, Vec<u8>) + Send + Sync>,
+    render: Answering<T>,
 }
 
 impl<T> Clone for Once<T> {

@@ -842,7 +842,7 @@ mod tests {
         ),
     ];
 
-    const ACTIONS: [Action; 28] = [
+    const ACTIONS: [Action; 30] = [
         Action::ModeratePost,
         Action::ReadPendingPost,
         Action::PlaceForCaller,

@@ -274,6 +274,14 @@ fn tune_sqlite(connect: &mut ConnectOptions, pages: &'static str) {
             .pragma("wal_autocheckpoint", LOG_PAGES)
             .pragma("cache_size", pages)
     });
+    // A commit that fails, on a full disk for example, ends the transaction in SQLite, and sqlx goes on counting it: what
+    // comes next would be written inside one that nobody commits, and be answered as done. Such a connection is given up.
+    connect.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.before_acquire(|connection, _| {
+            let sound = !sqlx::Connection::is_in_transaction(connection);
+            Box::pin(async move { Ok(sound) })
+        })
+    });
 }
 
 fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {

@@ -46,7 +46,7 @@ async fn ask_for_help(county: &SmallCounty) -> Two {
 }
 
 fn complete() -> Request {
-    Request::Complete { summary: "已办好".to_owned(), minutes: 30 }
+    Request::Complete { summary: "已办好".to_owned(), minutes: 30, media: Vec::new() }
 }
 
 async fn the_lead_is_completed_after_its_helper_and_everybody_sees_his_own(county: SmallCounty) {

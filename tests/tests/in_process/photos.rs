@@ -6,7 +6,9 @@ use std::{io::Cursor, sync::Arc};
 use uuid::Uuid;
 use xingfuma_app::{
     App, AppError, Caller,
+    consents::Consents,
     media::links::Link,
+    once::Once,
     show::{PostCommand, ShowRequest},
 };
 use xingfuma_domain::media::LinkFor;
@@ -139,7 +141,8 @@ async fn a_link_runs_out_and_opens_nothing_else(county: SmallCounty) {
     assert!(matches!(app.linked_picture(photo, &link).await, Err(AppError::Gone(_))));
     // A link that is good again, and a post that is not.
     let link = link_of(app, photo, LinkFor::Showcase);
-    app.take_back_consent(&county.people.volunteers[0], "publishing").await.expect("he takes it back");
+    let once = Once::json(None, 200, |_: &Consents| ());
+    app.take_back_consent(&county.people.volunteers[0], "publishing", &once).await.expect("he takes it back");
     assert!(is_not_found(app.linked_picture(photo, &link).await), "at once");
 }
 

@@ -34,7 +34,10 @@ async fn hold_some(county: &SmallCounty, volunteer: &Caller) -> Vec<Uuid> {
             "accepted" => vec![Request::Accept],
             "in_service" => vec![Request::Accept, arrive],
             "waiting" => vec![Request::Accept, Request::Wait { question: "几点方便？".to_owned() }],
-            _ => vec![Request::Accept, Request::Complete { summary: "已办好".to_owned(), minutes: 10 }],
+            _ => vec![
+                Request::Accept,
+                Request::Complete { summary: "已办好".to_owned(), minutes: 10, media: Vec::new() },
+            ],
         };
         for step in steps {
             county.command(volunteer, order, step).await.expect("it is his");

@@ -128,7 +128,8 @@ async fn no_cap_is_overdrawn(database: Database) {
     let (database, mut chance) = (Arc::new(database), Chance::new(13));
     let cap = |month, day, order| Caps { month, day, order };
     // Of different orders on one day; on different days of one month; and all of one order, round after round.
-    let cases: [(&str, Caps, i64, fn(u64) -> (u128, u64, u32)); 4] = [
+    type Place = fn(u64) -> (u128, u64, u32);
+    let cases: [(&str, Caps, i64, Place); 4] = [
         ("a month", cap(Some(20), None, None), 20, |n| (u128::from(n), n, 0)),
         ("a day", cap(Some(90), Some(7), None), 7, |n| (u128::from(n), 0, 0)),
         ("an order", cap(Some(90), None, Some(5)), 5, |n| (1, 0, u32::try_from(n).expect("a round"))),

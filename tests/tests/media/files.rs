@@ -18,6 +18,8 @@ pub(crate) fn scene(seed: u32, width: u32, height: u32) -> RgbImage {
             state ^= state << 13;
             state ^= state >> 17;
             state ^= state << 5;
+            // Without it neighbours would compare alike whatever the seed is.
+            state = state.wrapping_mul(0x9e37_79b1);
         }
         (state >> 8) as u8
     };

@@ -1352,7 +1352,7 @@ fn well_formed(order: &Order, verb: Verb, hats: &[Hat], form: usize) -> Option<C
         Verb::Transfer => {
             let from = order.assignment().and_then(|held| held.volunteer).unwrap_or(WORKER);
             let to = to_named(if from == WORKER { TEAMMATE } else { WORKER });
-            transfer(from, (form % 3 == 0).then_some(to), others_left)
+            transfer(from, form.is_multiple_of(3).then_some(to), others_left)
         }
         Verb::Whistle => {
             let department = [DEPARTMENT, NEXT_DEPARTMENT][form % 2];

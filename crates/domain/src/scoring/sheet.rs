@@ -853,7 +853,8 @@ mod tests {
             NotYesOrNo, TooLarge, UnknownTrigger,
         };
         let unknown = |trigger| ConditionUnknown { trigger };
-        let table: Vec<(&str, &str, Vec<(String, Fault)>)> = vec![
+        type Found = Vec<(String, Fault)>;
+        let table: Vec<(&str, &str, Found)> = vec![
             ("daily_cap", "4", vec![]),
             ("daily_cap", "", vec![]),
             ("daily_cap", "0", one("daily_cap", CapNotPositive)),
