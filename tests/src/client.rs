@@ -254,6 +254,7 @@ impl Client {
         if reads_body {
             let other = [body, b" "].concat();
             let refused = self.post_bytes(path, &[(IDEMPOTENCY_KEY, key)], &other);
+            assert_eq!(refused.status, 422, "{path}: another body under the same key: {}", refused.text());
             assert_eq!(refused.problem(422), "idempotency_key_reused", "{path}");
         }
     }

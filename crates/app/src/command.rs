@@ -325,17 +325,14 @@ impl App {
             let whole = self.load_whole(&ask.caller.actor, ask.order, found.take()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
-                // Whoever has handed over is at work no more; the answer to that shows no more than he sees now.
-                let kept = match &request {
-                    Request::HandOver { .. } => self.replay(ask.keyed.as_ref()).await?,
-                    _ => None,
-                };
-                return kept.ok_or(AppError::Forbidden);
+                return self.given_up_before(&ask, &request).await?.ok_or(AppError::Forbidden);
             }
             let outcome = self.decide_for(&ask, &whole, hats, &request).await;
             let (command, by, events) = match outcome {
                 Ok(decided) => decided,
-                Err(AppError::Refused(Refusal::NotYours)) => return Err(AppError::Forbidden),
+                Err(AppError::Refused(Refusal::NotYours)) => {
+                    return self.given_up_before(&ask, &request).await?.ok_or(AppError::Forbidden);
+                }
                 Err(refused) => return self.replay(ask.keyed.as_ref()).await?.ok_or(refused),
             };
             if ask.if_match.is_some_and(|seen| seen != whole.stored.order.version) {
@@ -358,6 +355,15 @@ impl App {
             }
         }
         Err(AppError::Conflict("busy"))
+    }
+
+    /// The kept answer of whoever gave his work away by this very command: he is at work no more, and the answer shows no
+    /// more than he sees now.
+    async fn given_up_before(&self, ask: &Ask, request: &Request) -> Result<Option<Reply>, AppError> {
+        match request {
+            Request::HandOver { .. } | Request::Decline { .. } => self.replay(ask.keyed.as_ref()).await,
+            _ => Ok(None),
+        }
     }
 
     /// The order as it was found with the session, or as it is now.

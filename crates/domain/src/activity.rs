@@ -77,7 +77,8 @@ pub fn time_faults(times: &Times, now: DateTime<Utc>) -> Vec<(&'static str, &'st
     } else if lasts > LASTS_AT_MOST {
         faults.push(("endsAt", "too_long"));
     }
-    if times.travel_minutes < 0 || (times.travel_minutes > 0 && times.travel_minutes >= lasts.num_minutes()) {
+    let too_far = lasts > TimeDelta::zero() && times.travel_minutes >= lasts.num_minutes();
+    if times.travel_minutes < 0 || (times.travel_minutes > 0 && too_far) {
         faults.push(("travelMinutes", "out_of_range"));
     }
     faults

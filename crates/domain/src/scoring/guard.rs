@@ -343,8 +343,9 @@ mod tests {
                     prop_assert!(apart || empty, "{:?} {:?}", mark.stretch, other);
                 }
                 if mark.reason.is_none() {
-                    let least = (minutes - Guards::default().minutes_tolerance).max(0) * MINUTE;
-                    prop_assert!(mark.stretch.millis() >= least.min(window.millis()));
+                    let served = (minutes * MINUTE).min(window.millis());
+                    let least = served - Guards::default().minutes_tolerance * MINUTE;
+                    prop_assert!(mark.stretch.millis() >= least);
                 }
                 taken.push(mark.stretch);
             }
