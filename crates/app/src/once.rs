@@ -1,9 +1,9 @@
 //! What is done once: under a caller's key the answer is kept in the transaction of the effect, and is given again byte
 //! for byte to whoever asks again.
 //!
-//! A use case looks for the kept answer when it knows that the caller may ask ([`App::done_before`]), then renders its
-//! answer ([`App::answer_once`]) and writes it with the effect. When a twin was faster, the effect is taken back as a
-//! whole and the twin's answer is given ([`App::done_once`]).
+//! A use case looks for the kept answer when it knows that the caller may ask (`App::done_before`), then renders its
+//! answer (`App::answer_once`) and writes it with the effect. When a twin was faster, the effect is taken back as a
+//! whole and the twin's answer is given (`App::done_once`).
 
 use std::sync::Arc;
 
