@@ -231,7 +231,7 @@ fn whatever_breaks_nothing_acknowledged_is_lost_doubled_or_early() {
             draws.shuffle(&mut faults);
             for (name, fault) in faults {
                 fault(&mut stage, &acknowledged);
-                stage.fleet.workers[0].wait_until_working();
+                stage.fleet.workers.iter_mut().for_each(Process::wait_until_working);
                 recover(&mut stage.fleet, &acknowledged, name);
             }
         }
