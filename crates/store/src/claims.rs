@@ -6,7 +6,7 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
 use crate::scope::own_or_in;
-use crate::sql::{self, Rows};
+use crate::sql::{self, Decided, Rows};
 use crate::{StoreError, unreadable};
 
 /// A claim.
@@ -211,16 +211,14 @@ pub async fn insert_appeal(conn: &impl ConnectionTrait, appeal: &AppealRow) -> R
 /// # Errors
 /// [`StoreError::Conflict`] when it is decided already.
 pub async fn decide_appeal(conn: &impl ConnectionTrait, appeal: &AppealRow) -> Result<(), StoreError> {
-    let text = "UPDATE score_appeal SET status = $2, decided_by = $3, decided_at = $4, decision = $5 \
-                WHERE id = $1 AND status = 'pending'";
-    let values = vec![
-        appeal.id.into(),
-        appeal.status.clone().into(),
-        appeal.decided_by.into(),
-        appeal.decided_at.into(),
-        appeal.decision.clone().into(),
-    ];
-    sql::change_one(conn, text, values).await
+    let decision = Decided {
+        id: appeal.id,
+        status: &appeal.status,
+        by: appeal.decided_by,
+        at: appeal.decided_at,
+        why: appeal.decision.as_deref(),
+    };
+    sql::decide_pending(conn, "score_appeal", decision).await
 }
 
 /// An appeal of the county.

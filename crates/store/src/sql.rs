@@ -1,5 +1,6 @@
 //! The few words that every query here shares.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
 use uuid::Uuid;
 
@@ -42,6 +43,33 @@ pub(crate) async fn change_one(
     values: Vec<Value>,
 ) -> Result<(), StoreError> {
     if run(conn, text, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// What was decided about something that waited for it, and by whom.
+pub(crate) struct Decided<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) status: &'a str,
+    pub(crate) by: Option<Uuid>,
+    pub(crate) at: Option<DateTime<Utc>>,
+    pub(crate) why: Option<&'a str>,
+}
+
+/// Writes a decision into `table`, about a row that is pending.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it is decided already.
+pub(crate) async fn decide_pending(
+    conn: &impl ConnectionTrait,
+    table: &str,
+    decided: Decided<'_>,
+) -> Result<(), StoreError> {
+    let text = format!(
+        "UPDATE {table} SET status = $2, decided_by = $3, decided_at = $4, decision = $5 \
+         WHERE id = $1 AND status = 'pending'"
+    );
+    let Decided { id, status, by, at, why } = decided;
+    let values = vec![id.into(), status.into(), by.into(), at.into(), why.map(str::to_owned).into()];
+    change_one(conn, &text, values).await
 }
 
 /// Ends a list that is read from its newest row on: a page of at most `limit` rows behind `before`.

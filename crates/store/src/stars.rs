@@ -8,7 +8,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{StarLine, StarLineStatus, star_list_hash};
 
 use crate::scope::own_or_in;
-use crate::sql::{self, Rows};
+use crate::sql::{self, Decided, Rows};
 use crate::{StoreError, unreadable};
 
 /// A round.
@@ -422,16 +422,14 @@ pub async fn decide_objection(
     conn: &impl ConnectionTrait,
     decided: &StarObjectionRow,
 ) -> Result<(), StoreError> {
-    let text = "UPDATE star_objection SET status = $2, decided_by = $3, decided_at = $4, decision = $5 \
-                WHERE id = $1 AND status = 'pending'";
-    let values = vec![
-        decided.id.into(),
-        decided.status.clone().into(),
-        decided.decided_by.into(),
-        decided.decided_at.into(),
-        decided.decision.clone().into(),
-    ];
-    sql::change_one(conn, text, values).await
+    let decision = Decided {
+        id: decided.id,
+        status: &decided.status,
+        by: decided.decided_by,
+        at: decided.decided_at,
+        why: decided.decision.as_deref(),
+    };
+    sql::decide_pending(conn, "star_objection", decision).await
 }
 
 /// What other objections against the same line came to: whether one waits, and whether one was upheld.

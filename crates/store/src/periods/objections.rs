@@ -7,7 +7,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::YearMonth;
 
 use crate::scope::own_or_in;
-use crate::sql::{self, Rows};
+use crate::sql::{self, Decided, Rows};
 use crate::{StoreError, unreadable};
 
 /// An objection.
@@ -93,16 +93,14 @@ pub async fn insert(conn: &impl ConnectionTrait, objection: &ObjectionRow) -> Re
 /// # Errors
 /// [`StoreError::Conflict`] when it is decided already.
 pub async fn decide(conn: &impl ConnectionTrait, objection: &ObjectionRow) -> Result<(), StoreError> {
-    let text = "UPDATE score_objection SET status = $2, decided_by = $3, decided_at = $4, decision = $5 \
-                WHERE id = $1 AND status = 'pending'";
-    let values = vec![
-        objection.id.into(),
-        objection.status.clone().into(),
-        objection.decided_by.into(),
-        objection.decided_at.into(),
-        objection.decision.clone().into(),
-    ];
-    sql::change_one(conn, text, values).await
+    let decision = Decided {
+        id: objection.id,
+        status: &objection.status,
+        by: objection.decided_by,
+        at: objection.decided_at,
+        why: objection.decision.as_deref(),
+    };
+    sql::decide_pending(conn, "score_objection", decision).await
 }
 
 /// An objection of the county.
