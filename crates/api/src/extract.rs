@@ -81,6 +81,10 @@ impl FromRequest for Unproved {
     }
 }
 
+/// The steps of an order of which points may come; what they rest on is read with the order then, and looked up later
+/// where it was not.
+const EARNING: [&str; 2] = ["/complete", "/rate"];
+
 /// The same of a request that names an order by its path's `{id}`, with that order: one look at the database for both.
 pub(crate) struct LoggedInFor(pub(crate) Caller, pub(crate) Option<OrderFound>);
 
@@ -95,10 +99,12 @@ impl FromRequest for LoggedInFor {
             let (app, session) = session_of(&asked)?;
             // What is no id names no order; the handler says so to whoever has logged in.
             let order: Option<Uuid> = asked.match_info().get("id").and_then(|id| id.parse().ok());
+            let earns = EARNING.iter().any(|step| asked.path().ends_with(step));
             let on = app.clone();
             let (caller, found) = match order {
                 Some(order) => {
-                    let read = on.run(async move { app.caller_with_order(session, order).await }).await?;
+                    let read =
+                        on.run(async move { app.caller_with_order(session, order, earns).await }).await?;
                     (read.0, Some(read.1))
                 }
                 None => (on.run(async move { app.caller(session).await }).await?, None),

@@ -35,7 +35,7 @@ impl App {
         id: Uuid,
         found: Option<OrderFound>,
     ) -> Result<OrderSeen, AppError> {
-        let whole = self.load_whole(&caller.actor, id, found).await?;
+        let whole = self.load_whole(&caller.actor, id, false, found).await?;
         let surname = self.surname_of(caller, &whole.stored.order, whole.engaged.as_ref()).await?;
         let (seen, view) = self.seen_whole(&caller.actor, whole, surname)?.ok_or(AppError::NotFound)?;
         if view.log_contact && seen.contact.is_some() {

@@ -266,6 +266,11 @@ impl Request {
         }
     }
 
+    /// Whether points may come of it.
+    fn earns(&self) -> bool {
+        matches!(self, Request::Complete { .. } | Request::Rate { .. })
+    }
+
     /// Whether it brings free text.
     fn has_words(&self) -> bool {
         !matches!(self, Request::Accept | Request::Arrive { .. } | Request::Urge)
@@ -322,7 +327,7 @@ impl App {
     pub async fn command(&self, mut ask: Ask, request: Request) -> Result<Reply, AppError> {
         let mut found = ask.found.take();
         for _ in 0..TRIES {
-            let whole = self.load_whole(&ask.caller.actor, ask.order, found.take()).await?;
+            let whole = self.load_whole(&ask.caller.actor, ask.order, request.earns(), found.take()).await?;
             let hats = access::hats(&ask.caller.actor, &whole.stored.order);
             if !moves::ever(request.verb(), hats) {
                 return self.given_up_before(&ask, &request).await?.ok_or(AppError::Forbidden);
@@ -366,18 +371,19 @@ impl App {
         }
     }
 
-    /// The order as it was found with the session, or as it is now.
+    /// The order as it was found with the session, or as it is now; with what points rest on where it `earns` some.
     pub(crate) async fn load_whole(
         &self,
         actor: &Actor,
         order: Uuid,
+        earns: bool,
         found: Option<OrderFound>,
     ) -> Result<WholeOrder, AppError> {
         let found = match found {
             Some(OrderFound(found)) => found.map(|whole| *whole),
             None => {
-                let earning = Earning::at(self.clock.now());
-                orders::find_whole(self.store.pool(), &Scope::of(actor), order, Some(earning)).await?
+                let earning = earns.then(|| Earning::at(self.clock.now()));
+                orders::find_whole(self.store.pool(), &Scope::of(actor), order, earning).await?
             }
         };
         found.filter(|whole| access::view(actor, &whole.stored.order).is_some()).ok_or(AppError::NotFound)
@@ -779,7 +785,8 @@ fn known(change: &Change, engaged: Option<&Engaged>) -> Option<Known> {
         Watched::Service(service) => service.person,
         Watched::Rating(rated) => rated.volunteer,
     };
-    let read = engaged.filter(|engaged| engaged.person == person)?;
+    // Without a day none of it was read.
+    let read = engaged.filter(|engaged| engaged.person == person && engaged.day.is_some())?;
     let mut known = Known { so_far: read.so_far.clone(), ..Known::default() };
     if let [Booking::Award { award, .. }] = change.scoring.as_slice() {
         if award.person != person || read.day != Some(china_date(award.at)) {

@@ -103,7 +103,7 @@ impl App {
         self.ask(|answer| Question::Session(session, answer)).await
     }
 
-    /// Who a session is, with the order that his request names.
+    /// Who a session is, with the order that his request names; `earns` where points may come of the request.
     ///
     /// # Errors
     /// As [`App::caller`].
@@ -111,8 +111,10 @@ impl App {
         &self,
         session: Uuid,
         order: Uuid,
+        earns: bool,
     ) -> Result<(Caller, OrderFound), AppError> {
-        let asking = Asking { session, order, earning: Earning::at(self.clock.now()) };
+        let earning = earns.then(|| Earning::at(self.clock.now()));
+        let asking = Asking { session, order, earning };
         let found = self.ask(|answer| Question::WithOrder(asking, answer)).await?;
         let (live, order) = found.ok_or(AppError::Unauthenticated)?;
         Ok((self.caller_of(session, live)?, OrderFound(order.map(Box::new))))

@@ -23,8 +23,8 @@ pub struct Asking {
     pub session: Uuid,
     /// The order.
     pub order: Uuid,
-    /// What is read along of whoever accepted it.
-    pub earning: Earning,
+    /// What is read along of whoever accepted it, where points may come of the request.
+    pub earning: Option<Earning>,
 }
 
 /// What was found: nobody without a live session; no order where it is not there for him.
@@ -47,8 +47,7 @@ pub async fn live_with_orders(
         found.push(match sessions::live(store, asking.session, now).await? {
             Some(session) => {
                 let scope = Scope::of(&session.actor);
-                let order =
-                    orders::find_whole(store.pool(), &scope, asking.order, Some(asking.earning)).await?;
+                let order = orders::find_whole(store.pool(), &scope, asking.order, asking.earning).await?;
                 Some((session, order))
             }
             None => None,
@@ -60,9 +59,10 @@ pub async fn live_with_orders(
 async fn together(lanes: &Lanes, questions: &[Asking], now: DateTime<Utc>) -> Result<Vec<Found>, StoreError> {
     let sessions: Vec<Uuid> = questions.iter().map(|asking| asking.session).collect();
     let ids: Vec<Uuid> = questions.iter().map(|asking| asking.order).collect();
-    let months: Vec<String> = questions.iter().map(|asking| asking.earning.month()).collect();
-    let days: Vec<String> = questions.iter().map(|asking| asking.earning.day.to_string()).collect();
-    let since: Vec<i64> = questions.iter().map(|asking| asking.earning.since_ms).collect();
+    let earning: Vec<Option<Earning>> = questions.iter().map(|asking| asking.earning).collect();
+    let months: Vec<Option<String>> = earning.iter().map(|one| one.map(Earning::month)).collect();
+    let days: Vec<Option<String>> = earning.iter().map(|one| one.map(|one| one.day.to_string())).collect();
+    let since: Vec<Option<i64>> = earning.iter().map(|one| one.map(|one| one.since_ms)).collect();
     let rows = lanes
         .run(move |connection| {
             let query = sqlx::query(TEXT.clone()).bind(sessions).bind(now).bind(ids);
@@ -78,9 +78,7 @@ async fn together(lanes: &Lanes, questions: &[Asking], now: DateTime<Utc>) -> Re
         let Some(session) = live_session(LiveRow::from_query_result(&row, "")?)? else { continue };
         let there: Option<i64> = row.try_get("", "order_number")?;
         let order = match there {
-            Some(_) => {
-                Some(WholeRow::from_query_result(&row, "order_")?.whole(Some(questions[nth].earning))?)
-            }
+            Some(_) => Some(WholeRow::from_query_result(&row, "order_")?.whole(earning[nth])?),
             None => None,
         };
         found[nth] = Some((session, order));

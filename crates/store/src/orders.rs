@@ -349,19 +349,29 @@ pub(crate) fn whole_columns(prefix: &str, places: &Places) -> String {
     let of_order = ["number", "snapshot", "description", "private", "wished_from", "wished_to"];
     let of_order = of_order.map(|name| format!("o.{name} AS {prefix}{name}")).join(", ");
     let Places { month, day, order, since_ms } = places;
+    // One text for all who ask; the database looks only where points may come of it.
+    let earning = |look: &str| format!("CASE WHEN {since_ms} IS NOT NULL THEN ({look}) END");
     format!(
         "{of_order}, r.data_key AS {prefix}requester_key, r.private AS {prefix}requester_private, \
          (SELECT '[' || string_agg(e.record, ',' ORDER BY e.seq) || ']' FROM order_event e \
          WHERE e.order_id = o.id) AS {prefix}records, v.id AS {prefix}engaged, v.surname AS {prefix}engaged_surname, \
-         (SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
-         WHERE c.person_id = v.id AND c.month IN ({month}, {day}, {order})) AS {prefix}used, \
-         (SELECT n.services FROM served_count n WHERE n.person_id = v.id) AS {prefix}services, \
-         (SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
-         WHERE s.person_id = v.id AND s.to_ms > {since_ms}) AS {prefix}taken, \
-         (SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1) AS {prefix}reason, \
-         (SELECT CASE WHEN b.low_id = v.id THEN b.low_ms ELSE b.high_ms END FROM rated_pair b \
-         WHERE b.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
-         AND b.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END) AS {prefix}rated_back_ms"
+         {} AS {prefix}used, {} AS {prefix}services, {} AS {prefix}taken, {} AS {prefix}reason, \
+         {} AS {prefix}rated_back_ms",
+        earning(&format!(
+            "SELECT string_agg(c.rule_code || '/' || c.month || '=' || c.points, ';') FROM score_cap c \
+             WHERE c.person_id = v.id AND c.month IN ({month}, {day}, {order})"
+        )),
+        earning("SELECT n.services FROM served_count n WHERE n.person_id = v.id"),
+        earning(&format!(
+            "SELECT string_agg(s.from_ms || '=' || s.to_ms, ';') FROM served s \
+             WHERE s.person_id = v.id AND s.to_ms > {since_ms}"
+        )),
+        earning("SELECT s.reason FROM served s WHERE s.order_id = o.id ORDER BY s.round DESC LIMIT 1"),
+        earning(
+            "SELECT CASE WHEN b.low_id = v.id THEN b.low_ms ELSE b.high_ms END FROM rated_pair b \
+             WHERE b.low_id = CASE WHEN v.id < o.requester_id THEN v.id ELSE o.requester_id END \
+             AND b.high_id = CASE WHEN v.id < o.requester_id THEN o.requester_id ELSE v.id END"
+        ),
     )
 }
 
