@@ -49,8 +49,8 @@ fn admit(request: &HttpRequest, caller: &Caller, unproved_too: bool) -> Result<(
 
 async fn identify(request: &HttpRequest, unproved_too: bool) -> Result<Caller, Problem> {
     let (app, session) = session_of(request)?;
-    let on = app.clone();
-    let caller = on.run(async move { app.caller(session).await }).await?;
+    // It reads; if its client hangs up, nothing is left half done.
+    let caller = app.caller(session).await?;
     admit(request, &caller, unproved_too)?;
     Ok(caller)
 }
@@ -100,14 +100,12 @@ impl FromRequest for LoggedInFor {
             // What is no id names no order; the handler says so to whoever has logged in.
             let order: Option<Uuid> = asked.match_info().get("id").and_then(|id| id.parse().ok());
             let earns = EARNING.iter().any(|step| asked.path().ends_with(step));
-            let on = app.clone();
             let (caller, found) = match order {
                 Some(order) => {
-                    let read =
-                        on.run(async move { app.caller_with_order(session, order, earns).await }).await?;
-                    (read.0, Some(read.1))
+                    let (caller, found) = app.caller_with_order(session, order, earns).await?;
+                    (caller, Some(found))
                 }
-                None => (on.run(async move { app.caller(session).await }).await?, None),
+                None => (app.caller(session).await?, None),
             };
             admit(&asked, &caller, false)?;
             Ok(LoggedInFor(caller, found))

@@ -198,6 +198,7 @@ pub async fn fill_in(
     let written: Result<(), StoreError> =
         transact(store, move |conn| Box::pin(async move { write(conn, plan, rows, now).await })).await;
     written?;
+    seed::know_the_tables(store).await?;
     progress("写入数据库", 1, 1);
     Ok(true)
 }

@@ -5,8 +5,10 @@
 //! by one, so that nobody fails for his neighbour. A crash loses only what was not answered yet; a client that asks
 //! again with its key gets the same order or places it for the first time.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
@@ -118,10 +120,18 @@ struct ContactChecked {
 
 /// Blocks of order numbers: a block is reserved in the database, its numbers are given out here.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers(Mutex<std::ops::Range<i64>>);
+pub(crate) struct Numbers {
+    blocks: Mutex<VecDeque<Range<i64>>>,
+    /// Held by whoever fetches a block because there is no number left.
+    fetching: tokio::sync::Mutex<()>,
+    /// Whether a block is being fetched ahead.
+    ahead: AtomicBool,
+}
 
 /// Numbers reserved at once.
 const NUMBER_BLOCK: i64 = 500;
+/// The next block is fetched when fewer than these are left.
+const NUMBERS_LEFT: i64 = 250;
 
 impl App {
     /// Places an order and answers when it is stored. Whether the queue is there makes no difference.
@@ -357,19 +367,41 @@ impl App {
         (id, key, new)
     }
 
+    /// The next order's number. Long before a block is used up, the next one is fetched beside the placements; only the
+    /// first of all waits for one, and whoever comes when the database was slower than the placements.
     pub(crate) async fn next_number(&self) -> Result<i64, AppError> {
+        if let Some((serial, left)) = self.numbers.take() {
+            if left < NUMBERS_LEFT && self.numbers.claim_refill() {
+                let app = self.clone();
+                self.runtime().spawn(async move {
+                    let fetched = app.fetch_numbers().await;
+                    app.numbers.end_refill();
+                    if let Err(error) = fetched {
+                        tracing::warn!(%error, "order numbers were not fetched ahead");
+                    }
+                });
+            }
+            return Ok(spoken_number(serial));
+        }
+        let _alone = self.numbers.fetching.lock().await;
         loop {
-            if let Some(serial) = self.numbers.take() {
+            // Somebody else may have fetched them meanwhile.
+            if let Some((serial, _)) = self.numbers.take() {
                 return Ok(spoken_number(serial));
             }
-            let county = self.settings.county;
-            let first: Result<i64, StoreError> = transact(&self.store, move |conn| {
-                Box::pin(async move { orders::reserve_numbers(conn, county, NUMBER_BLOCK).await })
-            })
-            .await;
-            let first = first?;
-            self.numbers.refill(first..first + NUMBER_BLOCK);
+            self.fetch_numbers().await?;
         }
+    }
+
+    async fn fetch_numbers(&self) -> Result<(), AppError> {
+        let county = self.settings.county;
+        let first: Result<i64, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move { orders::reserve_numbers(conn, county, NUMBER_BLOCK).await })
+        })
+        .await;
+        let first = first?;
+        self.numbers.refill(first..first + NUMBER_BLOCK);
+        Ok(())
     }
 
     /// Hands a placement to the writer. Answers `false` when its key was taken by a twin.
@@ -385,16 +417,31 @@ impl App {
 }
 
 impl Numbers {
-    fn take(&self) -> Option<i64> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+    fn blocks(&self) -> std::sync::MutexGuard<'_, VecDeque<Range<i64>>> {
+        self.blocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Puts a reserved block in place; when two were reserved at once, the one in use stays and the other is lost.
-    fn refill(&self, block: std::ops::Range<i64>) {
-        let mut current = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if current.is_empty() {
-            *current = block;
+    /// A number, and how many are left.
+    fn take(&self) -> Option<(i64, i64)> {
+        let mut blocks = self.blocks();
+        let number = blocks.front_mut()?.next()?;
+        if blocks.front().is_some_and(Range::is_empty) {
+            blocks.pop_front();
         }
+        Some((number, blocks.iter().map(|block| block.end - block.start).sum()))
+    }
+
+    fn refill(&self, block: Range<i64>) {
+        self.blocks().push_back(block);
+    }
+
+    /// Whether the next block is the caller's to fetch; nobody else is at it.
+    fn claim_refill(&self) -> bool {
+        !self.ahead.swap(true, Ordering::AcqRel)
+    }
+
+    fn end_refill(&self) {
+        self.ahead.store(false, Ordering::Release);
     }
 }
 
@@ -541,11 +588,20 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_two_blocks_reserved_at_once_are_given_out_once() {
+    fn every_number_of_every_block_is_given_out_once() {
         let numbers = Numbers::default();
         assert_eq!(numbers.take(), None);
         numbers.refill(0..2);
-        numbers.refill(2..4);
-        assert_eq!([numbers.take(), numbers.take(), numbers.take()], [Some(0), Some(1), None]);
+        numbers.refill(7..8);
+        assert_eq!([numbers.take(), numbers.take()], [Some((0, 2)), Some((1, 1))]);
+        assert_eq!([numbers.take(), numbers.take()], [Some((7, 0)), None]);
+    }
+
+    #[test]
+    fn one_at_a_time_fetches_ahead() {
+        let numbers = Numbers::default();
+        assert!(numbers.claim_refill() && !numbers.claim_refill());
+        numbers.end_refill();
+        assert!(numbers.claim_refill());
     }
 }

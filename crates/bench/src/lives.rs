@@ -149,7 +149,7 @@ async fn step(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -
     let request = |(n, open): (usize, &Open)| {
         let person = match verb {
             "rate" => stage.people.find(open.requester),
-            _ => stage.people.of_team(open.team, n),
+            _ => stage.people.of_team(open.team, n, open.requester),
         };
         let path = format!("/api/v1/orders/{}/{verb}", open.order);
         Request::post(&path, &side.shown(person), &fresh_key(), body)

@@ -82,10 +82,11 @@ impl People {
             .unwrap_or_else(|| panic!("{id} has not logged in"))
     }
 
-    /// Somebody of a team, another one for another `n`.
-    pub(crate) fn of_team(&self, team: Uuid, n: usize) -> &Person {
+    /// Somebody of a team, another one for another `n`; nobody serves himself.
+    pub(crate) fn of_team(&self, team: Uuid, n: usize, requester: Uuid) -> &Person {
         let members = self.teams.get(&team).unwrap_or_else(|| panic!("nobody is in the team {team}"));
-        &self.all[members[n % members.len()]]
+        let first = &self.all[members[n % members.len()]];
+        if first.id == requester { &self.all[members[(n + 1) % members.len()]] } else { first }
     }
 }
 

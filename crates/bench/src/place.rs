@@ -99,13 +99,19 @@ async fn latency(stage: &mut Stage, pace: Pace, done: &mut usize, report: &mut R
     let floor = report.duels.iter().find(|duel| duel.connections == 32).expect("measured before");
     let rate = (crate::duel::median(&floor.floor.per_second) * OPEN_SHARE) as u32;
     let mut p99 = [Vec::new(), Vec::new()];
-    for _ in 0..pace.rounds.div_ceil(3) {
+    for round in 0..pace.rounds.div_ceil(3) * 2 {
         stage.people.renew();
-        for (side, values) in [Side::Product, Side::Floor].into_iter().zip(&mut p99) {
-            let mut source = placements(stage, side, *done, usize::MAX);
-            let outcome = open(target(stage, side), 32, rate.max(1), pace.round, &mut source).await;
-            *done = source.done;
-            values.push(outcome.quantile_ms(0.99));
+        let order = if round % 2 == 0 { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] };
+        for side in order {
+            // A moment first: whoever stood still has pages and statements to fetch, and that is not what is asked here.
+            for (during, counts) in [(pace.round / 4, false), (pace.round, true)] {
+                let mut source = placements(stage, side, *done, usize::MAX);
+                let outcome = open(target(stage, side), 32, rate.max(1), during, &mut source).await;
+                *done = source.done;
+                if counts {
+                    p99[usize::from(side == Side::Floor)].push(outcome.quantile_ms(0.99));
+                }
+            }
         }
     }
     let [ours, theirs] = p99.map(|values| crate::duel::median(&values));

@@ -105,7 +105,7 @@ CREATE TEMP TABLE who AS SELECT row_number() OVER (ORDER BY person_id) - 1 AS n,
     FROM volunteer WHERE status = 'active';
 CREATE TEMP TABLE many AS SELECT i, (lpad(to_hex(1600000000000 + i * 1000), 12, '0') || '7' ||
     substr(md5(i::text), 1, 3) || '8' || substr(md5(i::text), 4, 15))::uuid AS id, w.*
-    FROM generate_series(1, :orders) AS i JOIN who w ON w.n = i * 7919 % (SELECT count(*) FROM who);
+    FROM generate_series(1::bigint, :orders) AS i JOIN who w ON w.n = i * 7919 % (SELECT count(*) FROM who);
 INSERT INTO orders (id, county, number, requester_id, placed_by, area_code, category, placed_at, status, version,
     epoch, snapshot, description, private) SELECT m.id, l.county, 100000000000 + m.i, m.person_id, m.person_id,
     m.grid_code, l.category, to_timestamp(1600000000 + m.i), l.status, l.version, l.epoch,

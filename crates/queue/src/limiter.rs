@@ -50,8 +50,7 @@ end
 if wait > 0 then return wait end
 for i, key in ipairs(KEYS) do
   local most, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  redis.call('RPUSH', key, ARGV[1])
-  redis.call('LTRIM', key, -most, -1)
+  if redis.call('RPUSH', key, ARGV[1]) > most then redis.call('LTRIM', key, -most, -1) end
   redis.call('PEXPIRE', key, window)
 end
 return 0
@@ -171,8 +170,11 @@ impl Limiter {
 impl Local {
     /// The longest wait in milliseconds; 0 when all are admitted.
     fn admit(&mut self, counted: &[Counted], now_ms: i64) -> i64 {
-        let known = |one: &Counted| self.admissions.get(&one.key).map(|(_, admissions)| admissions.clone());
-        let wait = |one: &Counted| known(one).unwrap_or_default().wait(one.limit, now_ms).unwrap_or(0);
+        let nothing_yet = Admissions::default();
+        let wait = |one: &Counted| {
+            let known = self.admissions.get(&one.key).map_or(&nothing_yet, |(_, admissions)| admissions);
+            known.wait(one.limit, now_ms).unwrap_or(0)
+        };
         let longest = counted.iter().map(wait).max().unwrap_or(0);
         if longest > 0 {
             return longest;

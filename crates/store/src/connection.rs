@@ -37,8 +37,8 @@ const BEGIN_TRIES: u32 = 24;
 pub struct StoreOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL half of them are for
-    /// transactions of several statements.
+    /// Most connections; 8 to 16 are best on two cores, 64 lose up to half. On PostgreSQL a third of them is for
+    /// transactions of several statements, a third for reads, and a third for the few statements that carry the most.
     pub max_connections: u32,
     /// Shown by PostgreSQL in its list of sessions.
     pub application_name: String,
@@ -70,7 +70,7 @@ pub struct Pool(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Sqlite(DatabaseConnection),
-    Postgres(Lanes),
+    Postgres { reading: Lanes, planned: Lanes },
 }
 
 #[async_trait::async_trait]
@@ -78,35 +78,35 @@ impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DatabaseBackend {
         match &self.0 {
             Kind::Sqlite(pool) => pool.get_database_backend(),
-            Kind::Postgres(lanes) => lanes.get_database_backend(),
+            Kind::Postgres { reading, .. } => reading.get_database_backend(),
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match &self.0 {
             Kind::Sqlite(pool) => pool.execute_raw(statement).await,
-            Kind::Postgres(lanes) => lanes.execute_raw(statement).await,
+            Kind::Postgres { reading, .. } => reading.execute_raw(statement).await,
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &self.0 {
             Kind::Sqlite(pool) => pool.execute_unprepared(sql).await,
-            Kind::Postgres(lanes) => lanes.execute_unprepared(sql).await,
+            Kind::Postgres { reading, .. } => reading.execute_unprepared(sql).await,
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.0 {
             Kind::Sqlite(pool) => pool.query_one_raw(statement).await,
-            Kind::Postgres(lanes) => lanes.query_one_raw(statement).await,
+            Kind::Postgres { reading, .. } => reading.query_one_raw(statement).await,
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.0 {
             Kind::Sqlite(pool) => pool.query_all_raw(statement).await,
-            Kind::Postgres(lanes) => lanes.query_all_raw(statement).await,
+            Kind::Postgres { reading, .. } => reading.query_all_raw(statement).await,
         }
     }
 }
@@ -160,20 +160,23 @@ impl Store {
             tune_sqlite(&mut reading, READERS_PAGES);
             (Pool(Kind::Sqlite(Database::connect(reading).await?)), writing)
         } else {
-            let beginning = (options.max_connections / 2).max(1);
-            let lanes = options.max_connections.saturating_sub(beginning);
-            let lanes = Lanes::open(postgres_options(options)?, lanes).await?;
+            let beginning = (options.max_connections / 3).max(1);
+            let reading = Lanes::open(postgres_options(options)?, beginning).await?;
+            let rest = options.max_connections.saturating_sub(2 * beginning);
+            let planned = Lanes::later(postgres_options(options)?.options([PLAN_ONCE]), rest);
             let mut connect = connect_options(options, beginning);
             tune_postgres(&mut connect, options, &abandoned);
-            (Pool(Kind::Postgres(lanes)), Database::connect(connect).await?)
+            (Pool(Kind::Postgres { reading, planned }), Database::connect(connect).await?)
         };
         Ok(Store { pool, beginning, writer: Arc::default(), abandoned })
     }
 
-    /// PostgreSQL's lanes, for statements that take an array a column; none on SQLite.
+    /// PostgreSQL's lanes for statements that take an array a column; none on SQLite. They are planned once a
+    /// connection, whatever comes in: with a plan for each length of the arrays the database plans longer than it writes.
+    /// So nothing belongs here whose best plan depends on its parameters, no list for example.
     pub(crate) fn lanes(&self) -> Option<&Lanes> {
         match &self.pool.0 {
-            Kind::Postgres(lanes) => Some(lanes),
+            Kind::Postgres { planned, .. } => Some(planned),
             Kind::Sqlite(_) => None,
         }
     }
@@ -190,7 +193,7 @@ impl Store {
 
     /// Whether this is PostgreSQL.
     pub fn is_postgres(&self) -> bool {
-        matches!(self.pool.0, Kind::Postgres(_))
+        matches!(self.pool.0, Kind::Postgres { .. })
     }
 
     /// Closes all connections.
@@ -198,7 +201,7 @@ impl Store {
         // The lanes end by themselves when nobody can give them a job any more.
         let reading = match self.pool.0 {
             Kind::Sqlite(reading) => reading.close().await,
-            Kind::Postgres(_) => Ok(()),
+            Kind::Postgres { .. } => Ok(()),
         };
         if let Err(error) = reading.and(self.beginning.close().await) {
             tracing::warn!(%error, "the database did not close cleanly");
@@ -219,7 +222,7 @@ impl Store {
         };
         let on = match &self.pool.0 {
             Kind::Sqlite(reading) => reading,
-            Kind::Postgres(_) => &self.beginning,
+            Kind::Postgres { .. } => &self.beginning,
         };
         Ok(on.begin_with_options(options).await?)
     }
@@ -295,6 +298,9 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
         .test_before_acquire(false);
     connect
 }
+
+/// A statement keeps its first plan until the statistics of its tables change.
+const PLAN_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 
 /// Time-outs on the database's side, and the time zone.
 fn session_settings() -> [(&'static str, String); 4] {

@@ -102,11 +102,12 @@ fn of_teams(which: &str) -> String {
     )
 }
 
-/// Members who have the skill of a row of `asked`; the moment is the parameter `now`.
+/// Members who have the skill of a row of `asked`; the moment is the parameter `now`. Who is on leave is looked up once, not
+/// once a member: they are few.
 fn of_members(asked: &str, now: usize) -> String {
     format!(
         "SELECT v.team_id, asked.skill, v.person_id, (SELECT count(*) FROM due d WHERE d.volunteer_id = v.person_id), \
-         CAST(CASE WHEN EXISTS (SELECT 1 FROM on_leave l WHERE l.person_id = v.person_id AND l.to_at > ${now} \
+         CAST(CASE WHEN v.person_id IN (SELECT l.person_id FROM on_leave l WHERE l.to_at > ${now} \
          AND l.from_at <= ${now} AND l.ended_at IS NULL) THEN 1 ELSE 0 END AS bigint), coalesce(h.accepts, 0), \
          coalesce(h.waited_seconds, 0), h.offered_at FROM {asked} JOIN volunteer v ON v.team_id = asked.team_id \
          LEFT JOIN answer_history h ON h.owner_id = v.person_id \

@@ -64,14 +64,23 @@ impl Shared {
 impl Lanes {
     /// Opens so many, on the current tokio runtime; the first connection is made at once, to see that one can be.
     pub(crate) async fn open(options: PgConnectOptions, lanes: u32) -> Result<Lanes, DbErr> {
-        let mut first = Some((connect(&options).await.map_err(failed)?, Instant::now()));
+        let first = (connect(&options).await.map_err(failed)?, Instant::now());
+        Ok(Lanes::with(Some(first), &options, lanes))
+    }
+
+    /// As [`Lanes::open`]; each connection is made when its first job comes.
+    pub(crate) fn later(options: PgConnectOptions, lanes: u32) -> Lanes {
+        Lanes::with(None, &options, lanes)
+    }
+
+    fn with(mut first: Option<(PgConnection, Instant)>, options: &PgConnectOptions, lanes: u32) -> Lanes {
         let shared = Arc::new(Shared { idle: Mutex::default(), free: Semaphore::new(0) });
         for _ in 0..lanes.max(1) {
             let (lane, orders) = mpsc::channel(1);
             tokio::spawn(run_lane(Arc::downgrade(&shared), orders, options.clone(), first.take()));
             shared.give_back(lane);
         }
-        Ok(Lanes(shared))
+        Lanes(shared)
     }
 
     /// Runs a piece of work on a connection of its own for that time.

@@ -102,6 +102,10 @@ impl MigratorTrait for Migrator {
                 name: "m0056_certificates",
                 text: include_str!("../schema/0056_certificates.sql"),
             }),
+            Box::new(Step {
+                name: "m0062_members_by_team",
+                text: include_str!("../schema/0062_members_by_team.sql"),
+            }),
         ]
     }
 }

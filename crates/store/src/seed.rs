@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 use crate::sql::{self, Rows};
 
 /// Whether the county was filled in completely.
@@ -20,6 +20,18 @@ pub async fn is_done(conn: &impl ConnectionTrait, county: AreaCode) -> Result<bo
     let text = "SELECT seeded_at FROM county WHERE code = $1";
     let row: Option<Seeded> = sql::one(conn, text, vec![county.to_string().into()]).await?;
     Ok(row.is_some_and(|row| row.seeded_at.is_some()))
+}
+
+/// Has PostgreSQL look at what was filled in, so that it plans well from the first order on and not only when it comes
+/// round to it by itself. SQLite plans by its indexes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn know_the_tables(store: &Store) -> Result<(), StoreError> {
+    if store.is_postgres() {
+        store.pool().execute_unprepared("ANALYZE").await?;
+    }
+    Ok(())
 }
 
 /// Stores the county itself.

@@ -25,12 +25,12 @@ use crate::{
 /// [`StoreError::Conflict`] when the version has moved on, [`StoreError::Twin`] when the key is taken,
 /// [`StoreError::Full`] when somebody would hold more than he may.
 pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
-    // One statement is a transaction; the pool's connections are never inside another one.
-    if store.is_postgres()
+    // One statement is a transaction; a lane is never inside another one.
+    if let Some(lanes) = store.lanes()
         && change.media.is_none()
         && let Some(together) = all_in_one(&change)?
     {
-        match run_together(store.pool(), &change, together).await {
+        match run_together(lanes, &change, together).await {
             Err(error) if sql::was_not_so(&error) => {}
             done => return done,
         }
