@@ -1,7 +1,7 @@
 //! Photos: whose they are, what they were attached to, how they look, what was found in them.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::media::{CheckState, Purpose, Upload};
@@ -173,16 +173,21 @@ pub async fn attach(
 
 /// Files how they look, so that the same photo is found again on another order.
 async fn file_looks(conn: &impl ConnectionTrait, county: AreaCode, ids: &[Uuid]) -> Result<(), StoreError> {
-    let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
-    let text = format!("SELECT {COLUMNS} FROM media m WHERE m.id IN ({})", sql::list(1, ids.len()));
-    let found: Vec<MediaRow> = sql::all(conn, &text, values).await?;
     let mut rows = Rows::new(3);
-    for (id, look) in found.iter().filter_map(|row| Some((row.id, Look(row.look?.cast_unsigned())))) {
+    for (id, look) in looks(conn, ids).await? {
         for filed in look.filed() {
             rows.push([county.to_string().into(), filed.into(), id.into()]);
         }
     }
     rows.insert(conn, "media_look (county, filed, media_id)", "ON CONFLICT DO NOTHING").await.map(drop)
+}
+
+/// How photos look, of those that show something.
+async fn looks(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, Look)>, StoreError> {
+    let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    let text = format!("SELECT {COLUMNS} FROM media m WHERE m.id IN ({})", sql::list(1, ids.len()));
+    let found: Vec<MediaRow> = sql::all(conn, &text, values).await?;
+    Ok(found.iter().filter_map(|row| Some((row.id, Look(row.look?.cast_unsigned())))).collect())
 }
 
 /// A photo, with what opens it.
@@ -269,24 +274,71 @@ pub async fn look_alikes(
     order: Uuid,
     look: Look,
 ) -> Result<Vec<LookAlike>, StoreError> {
+    let mut found = near(conn, county, order, look, None).await?;
+    found.sort_by_key(|alike| (alike.distance, alike.media));
+    found.truncate(LOOK_ALIKES_MOST);
+    Ok(found)
+}
+
+/// Photos on other orders that are near a look, in any order; only those with which an order was completed since a moment,
+/// if one is named.
+async fn near(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    order: Uuid,
+    look: Look,
+    proofs_since: Option<DateTime<Utc>>,
+) -> Result<Vec<LookAlike>, StoreError> {
     let nearby = look.nearby();
     let mut values: Vec<Value> = vec![county.to_string().into(), order.into()];
-    let list = sql::list(3, nearby.len());
+    let proofs = match proofs_since {
+        Some(since) => {
+            values.extend([Purpose::Completed.as_str().into(), since.into()]);
+            "AND m.purpose = $3 AND m.attached_at >= $4"
+        }
+        None => "",
+    };
+    let list = sql::list(values.len() + 1, nearby.len());
     values.extend(nearby.into_iter().map(Value::from));
     let text = format!(
-        "SELECT {COLUMNS} FROM media m WHERE {THERE} AND m.order_id IS NOT NULL AND m.order_id <> $2 AND m.id IN \
-         (SELECT l.media_id FROM media_look l WHERE l.county = $1 AND l.filed IN ({list}) LIMIT {CANDIDATES_MOST})"
+        "SELECT {COLUMNS} FROM media m WHERE {THERE} AND m.order_id IS NOT NULL AND m.order_id <> $2 {proofs} \
+         AND m.id IN (SELECT l.media_id FROM media_look l \
+         WHERE l.county = $1 AND l.filed IN ({list}) LIMIT {CANDIDATES_MOST})"
     );
     let rows: Vec<MediaRow> = sql::all(conn, &text, values).await?;
-    let near = |row: &MediaRow| {
+    let compared = |row: &MediaRow| {
         let distance = Look(row.look?.cast_unsigned()).distance(look);
         let alike = LookAlike { media: row.id, order: row.order_id?, uploader: row.uploader_id, distance };
         (distance <= NEAR).then_some(alike)
     };
-    let mut found: Vec<LookAlike> = rows.iter().filter_map(near).collect();
-    found.sort_by_key(|alike| (alike.distance, alike.media));
-    found.truncate(LOOK_ALIKES_MOST);
-    Ok(found)
+    Ok(rows.iter().filter_map(compared).collect())
+}
+
+/// Waits until every other transaction of the county that asks [`proved_another`] has committed. Nothing to do on SQLite,
+/// which has one writer.
+pub(crate) async fn queue_up(conn: &impl ConnectionTrait, county: AreaCode) -> Result<(), StoreError> {
+    if conn.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let text = "SELECT pg_advisory_xact_lock(hashtextextended('photos that prove ' || $1, 0))";
+    sql::run(conn, text, vec![county.to_string().into()]).await.map(drop)
+}
+
+/// Whether one of these photos of an order looks like one with which another order of the county was completed since a
+/// moment, whoever served there.
+pub(crate) async fn proved_another(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    order: Uuid,
+    ids: &[Uuid],
+    since: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    for (_, look) in looks(conn, ids).await? {
+        if !near(conn, county, order, look, Some(since)).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Notes that WeChat was asked, under which number.

@@ -21,6 +21,8 @@ pub struct Guards {
     pub minutes_tolerance: i64,
     /// Two people who rate each other within so many days.
     pub ring_days: i64,
+    /// A photo that looks like one that proved another service within so many days.
+    pub photo_days: i64,
     /// Claims of one task for one person about one day, whose evidence is alike by at least so many percent.
     pub split_percent: u32,
     /// Claims about something longer ago than so many days are back-dated.
@@ -35,10 +37,23 @@ impl Default for Guards {
             quick_seconds: 60,
             minutes_tolerance: 5,
             ring_days: 30,
+            photo_days: 365,
             split_percent: 70,
             back_dated_days: 7,
             back_dated_claims: 5,
         }
+    }
+}
+
+/// No photo is looked for longer ago than this, in days: a hundred years.
+const PHOTO_DAYS_MOST: i64 = 36_500;
+
+impl Guards {
+    /// From when on a photo counts that proved another service, for one that proves a service at this moment; none when
+    /// photos are not looked at.
+    pub fn photos_since(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let days = self.photo_days.min(PHOTO_DAYS_MOST);
+        if days > 0 { at.checked_sub_signed(TimeDelta::days(days)) } else { None }
     }
 }
 
@@ -184,6 +199,20 @@ mod tests {
 
     fn stretch(from: i64, to: i64) -> Stretch {
         Stretch { from: from * MINUTE, to: to * MINUTE }
+    }
+
+    #[test]
+    fn photos_are_looked_for_so_many_days_back() {
+        let at: DateTime<Utc> = "2026-03-05T01:00:00Z".parse().expect("an instant");
+        let since = |photo_days| Guards { photo_days, ..Guards::default() }.photos_since(at);
+        assert_eq!(since(1), Some(at - TimeDelta::days(1)));
+        assert_eq!(since(365), Guards::default().photos_since(at));
+        for off in [0, -1, i64::MIN] {
+            assert_eq!(since(off), None, "{off}");
+        }
+        for long in [PHOTO_DAYS_MOST, i64::MAX] {
+            assert_eq!(since(long), Some(at - TimeDelta::days(36_500)), "{long}");
+        }
     }
 
     #[test]
