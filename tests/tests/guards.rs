@@ -383,10 +383,58 @@ fn photos(stage: &Stage<'_>) {
     assert_eq!(complete_with(&order, first, &wished), None);
 
     at_one_moment(stage);
+    claimed_with_photos(stage);
     // A year and more later it is another matter.
     let _ =
         (stage.sql)("UPDATE media SET attached_at = '2020-01-01T00:00:00+00:00' WHERE purpose = 'completed'");
     assert_eq!(served(second, &photo(1, 640, ImageFormat::Jpeg)).1, None, "long ago");
+}
+
+/// A claim shows photos as well: one that completed an order, or that another claim shows, holds the claim's points.
+fn claimed_with_photos(stage: &Stage<'_>) {
+    let (first, second) = (&stage.first, &stage.second);
+    let claim = |by: &Client, rule: &str, file: &[u8]| {
+        let id = text(&by.upload(file).expect(201), "id");
+        let body = json!({ "ruleCode": rule, "happenedAt": stage.ago(3_600), "evidence": "走访记录",
+            "mediaIds": [id] });
+        let made = by.post("/score/claims", &body).expect(201);
+        assert_eq!(made["mediaIds"], json!([id]), "{made}");
+        let again = by.post("/score/claims", &body);
+        assert_eq!(
+            (again.problem(422), &again.json()["errors"][0]["code"]),
+            ("invalid_fields", &json!("media_attached"))
+        );
+        (text(&made, "id"), id)
+    };
+    let decide = |claim: &str, grant: bool| {
+        let body = json!({ "grant": grant, "reason": "已看照片" });
+        stage.village.post(&format!("/score/claims/{claim}/decide"), &body).expect(200)
+    };
+    let reason = |granted: &Value| {
+        let hold = stage.township.get(&format!("/score/holds/{}", text(granted, "entryId")));
+        if hold.status == 404 { None } else { Some(text(&hold.expect(200), "reason")) }
+    };
+    let reused = Some("photo_reused".to_owned());
+    let (of_order, _) = claim(second, "707", &photo(1, 480, ImageFormat::Jpeg));
+    assert_eq!(reason(&decide(&of_order, true)), reused, "it completed an order");
+
+    let (own, shown) = claim(first, "708", &photo(40, 640, ImageFormat::Jpeg));
+    // Who sees the claim sees its photo; nobody else does.
+    assert_eq!(stage.village.get(&format!("/media/{shown}")).status, 200);
+    for stranger in [second, &stage.foreign, &stage.resident] {
+        assert_eq!(stranger.get(&format!("/media/{shown}")).problem(404), "not_found");
+    }
+    let (copied, _) = claim(second, "708", &photo(40, 320, ImageFormat::Png));
+    assert_eq!(reason(&decide(&own, true)), None, "the first of the two");
+    assert_eq!(reason(&decide(&copied, true)), reused, "the second");
+    let order = accepted_days_ago(stage, second);
+    assert_eq!(complete_with(&order, second, &photo(40, 640, ImageFormat::Jpeg)), reused, "and an order");
+
+    // What was refused proved nothing.
+    let (refused, _) = claim(first, "709", &photo(41, 640, ImageFormat::Jpeg));
+    decide(&refused, false);
+    let (honest, _) = claim(second, "709", &photo(41, 640, ImageFormat::Jpeg));
+    assert_eq!(reason(&decide(&honest, true)), None);
 }
 
 /// Two who complete two orders with one photo at one moment: one of them is held, never both, never none.

@@ -102,6 +102,10 @@ impl MigratorTrait for Migrator {
                 name: "m0056_certificates",
                 text: include_str!("../schema/0056_certificates.sql"),
             }),
+            Box::new(Step {
+                name: "m0061_claim_photos",
+                text: include_str!("../schema/0061_claim_photos.sql"),
+            }),
         ]
     }
 }

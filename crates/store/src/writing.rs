@@ -16,11 +16,12 @@ use xingfuma_domain::order::{Event, State};
 use crate::ledger::{Booking, within};
 use crate::media::Attachment;
 use crate::orders::Change;
+use crate::proofs::Proof;
 use crate::served::Watched;
 use crate::sql::{self, Rows, Together};
 use crate::{
-    Store, StoreError, audit, due, duty, idempotency, ledger, media, moving, served, transact, unreadable,
-    whistles,
+    Store, StoreError, audit, due, duty, idempotency, ledger, media, moving, proofs, served, transact,
+    unreadable, whistles,
 };
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
@@ -61,7 +62,7 @@ pub(crate) async fn queue_up_for_photos<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
 ) -> Result<(), StoreError> {
     match changes.into_iter().find(|change| proof(change).is_some()) {
-        Some(change) => media::queue_up(conn, change.after.order.county()).await,
+        Some(change) => proofs::queue_up(conn, change.after.order.county()).await,
         None => Ok(()),
     }
 }
@@ -154,7 +155,7 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     Ok(())
 }
 
-/// Whether one of the photos looks like one that proved another service.
+/// Whether one of the photos looks like one that proved something else.
 async fn is_used_again(
     conn: &impl ConnectionTrait,
     change: &Change,
@@ -162,7 +163,8 @@ async fn is_used_again(
 ) -> Result<bool, StoreError> {
     let Some(since) = change.guards.photos_since(photos.at) else { return Ok(false) };
     let order = &change.after.order;
-    media::proved_another(conn, order.county(), order.id, &photos.ids, since).await
+    let proof = Proof { county: order.county(), of: order.id, photos: &photos.ids, since, at: photos.at };
+    proofs::proved_before(conn, proof).await
 }
 
 /// The change as one statement, with its points and what guards note, if they can go along: what they rest on was read

@@ -167,8 +167,14 @@ pub struct Alike {
     pub evidence: String,
 }
 
-/// Judges a claim beside the others that were not refused.
-pub fn judge_claim(guards: &Guards, claim: &Alike, others: &[Alike]) -> Option<HoldReason> {
+/// Judges a claim beside the others that were not refused. `photo_reused` says that one of its photos was seen before. Of
+/// several reasons the gravest is shown.
+pub fn judge_claim(
+    guards: &Guards,
+    claim: &Alike,
+    others: &[Alike],
+    photo_reused: bool,
+) -> Option<HoldReason> {
     let day = china_date(claim.happened_at);
     let split = |other: &Alike| {
         other.same_person
@@ -180,7 +186,9 @@ pub fn judge_claim(guards: &Guards, claim: &Alike, others: &[Alike]) -> Option<H
     let together = |other: &Alike| (other.made_at - claim.made_at).abs() <= TimeDelta::days(1);
     let burst = others.iter().filter(|other| back_dated(other) && together(other)).count();
     let burst = i64::try_from(burst).unwrap_or(i64::MAX).saturating_add(1);
-    if guards.split_percent > 0 && others.iter().any(split) {
+    if photo_reused {
+        Some(HoldReason::PhotoReused)
+    } else if guards.split_percent > 0 && others.iter().any(split) {
         Some(HoldReason::ClaimSplit)
     } else if guards.back_dated_claims > 0 && back_dated(claim) && burst >= guards.back_dated_claims {
         Some(HoldReason::BackDated)
@@ -322,7 +330,7 @@ mod tests {
         let (day, made) = ("2026-03-05T01:00:00Z", "2026-03-06T01:00:00Z");
         let words = "上午走访三组独居老人张大爷家，测量血压，打扫院子";
         let first = claim("701", day, made, words);
-        let judge = |other: Alike| judge_claim(&guards, &first, &[other]);
+        let judge = |other: Alike| judge_claim(&guards, &first, &[other], false);
         assert_eq!(judge(first.clone()), Some(HoldReason::ClaimSplit));
         let nearly = format!("{words}。");
         assert_eq!(judge(claim("701", day, made, &nearly)), Some(HoldReason::ClaimSplit));
@@ -333,7 +341,10 @@ mod tests {
         assert_eq!(judge(claim("701", day, made, "下午到二组查看用火用电，清理楼道杂物")), None);
         assert_eq!(judge(Alike { same_person: false, ..first.clone() }), None, "somebody else was there too");
         let off = Guards { split_percent: 0, ..guards };
-        assert_eq!(judge_claim(&off, &first, std::slice::from_ref(&first)), None);
+        assert_eq!(judge_claim(&off, &first, std::slice::from_ref(&first), false), None);
+        let used_again = |others: &[Alike]| judge_claim(&guards, &first, others, true);
+        assert_eq!(used_again(&[]), Some(HoldReason::PhotoReused));
+        assert_eq!(used_again(std::slice::from_ref(&first)), Some(HoldReason::PhotoReused), "the gravest");
     }
 
     #[test]
@@ -342,7 +353,7 @@ mod tests {
         let made = "2026-03-20T01:00:00Z";
         let numbered = |n: usize| claim(&format!("7{n:02}"), "2026-03-05T01:00:00Z", made, "走访");
         let others = |count: usize| (0..count).map(numbered).collect::<Vec<_>>();
-        let judge = |claim: &Alike, count| judge_claim(&guards, claim, &others(count));
+        let judge = |claim: &Alike, count| judge_claim(&guards, claim, &others(count), false);
         let last = numbered(99);
         assert_eq!(judge(&last, 3), None);
         assert_eq!(judge(&last, 4), Some(HoldReason::BackDated), "the fifth");
@@ -351,7 +362,7 @@ mod tests {
         let later = claim("799", "2026-03-05T01:00:00Z", "2026-03-21T01:00:01Z", "走访");
         assert_eq!(judge(&later, 9), None, "not within a day of the others");
         let off = Guards { back_dated_claims: 0, ..guards };
-        assert_eq!(judge_claim(&off, &last, &others(9)), None);
+        assert_eq!(judge_claim(&off, &last, &others(9), false), None);
     }
 
     proptest! {

@@ -280,7 +280,7 @@ async fn piece(conn: &impl ConnectionTrait, which: &str, values: Vec<Value>) -> 
     let backend = conn.get_database_backend();
     let (last, text) = match backend {
         DatabaseBackend::Postgres => (
-            "max(page.id::text)::uuid",
+            "max(page.id::text COLLATE \"C\")::uuid",
             format!("convert_to(string_agg(page.whole, '{TRANSACTIONS}'), 'UTF8')"),
         ),
         // An id that was forged into something else is not gone on from.
