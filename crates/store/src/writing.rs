@@ -61,8 +61,9 @@ pub(crate) async fn queue_up_for_photos<'a>(
     conn: &impl ConnectionTrait,
     changes: impl IntoIterator<Item = &'a Change>,
 ) -> Result<(), StoreError> {
-    match changes.into_iter().find(|change| proof(change).is_some()) {
-        Some(change) => proofs::queue_up(conn, change.after.order.county()).await,
+    let proving = changes.into_iter().find(|change| proof(change).is_some());
+    match proving.map(|change| change.after.order.county()) {
+        Some(county) => proofs::queue_up(conn, county).await,
         None => Ok(()),
     }
 }
