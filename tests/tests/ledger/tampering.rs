@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, TransactionTrait, Value};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::DatabaseTransaction;
 use xingfuma_store::ledger::roots::{self, Root};
-use xingfuma_store::ledger::verify::What;
 use xingfuma_store::ledger::{Fault, Verdict, verify};
 
 use crate::world::{COUNTY, Chance, Database, World, all, moment, run};
@@ -17,15 +15,15 @@ use crate::world::{COUNTY, Chance, Database, World, all, moment, run};
 const TAMPERINGS: usize = 1_000;
 
 #[derive(Clone, Debug, FromQueryResult)]
-struct Entry {
-    id: Uuid,
-    transaction_id: Uuid,
-    kind: String,
-    purse: String,
-    owner_id: Option<Uuid>,
-    points: i64,
-    seq: Option<i64>,
-    hash: Option<Vec<u8>>,
+pub(super) struct Entry {
+    pub(super) id: Uuid,
+    pub(super) transaction_id: Uuid,
+    pub(super) kind: String,
+    pub(super) purse: String,
+    pub(super) owner_id: Option<Uuid>,
+    pub(super) points: i64,
+    pub(super) seq: Option<i64>,
+    pub(super) hash: Option<Vec<u8>>,
 }
 
 type Account = (Uuid, String, String);
@@ -38,13 +36,13 @@ impl Entry {
 
 /// What a tampering touched: the first number of each account, and the transactions.
 #[derive(Clone, Debug, Default)]
-struct Touched {
+pub(super) struct Touched {
     accounts: BTreeMap<Account, i64>,
     transactions: Vec<Uuid>,
 }
 
 impl Touched {
-    fn entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Touched {
+    pub(super) fn entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Touched {
         let mut touched = Touched::default();
         for entry in entries {
             touched.transactions.push(entry.transaction_id);
@@ -57,7 +55,7 @@ impl Touched {
     }
 
     /// The first bad row of every account that was touched is named, and no other account is.
-    fn assert_located(&self, faults: &[Fault], what: &str) {
+    pub(super) fn assert_located(&self, faults: &[Fault], what: &str) {
         let of_accounts: BTreeMap<Account, i64> = faults
             .iter()
             .filter(|fault| fault.root.is_none())
@@ -71,16 +69,16 @@ impl Touched {
 }
 
 /// The books that are tampered with: a history, and the roots of two days, written outside.
-struct Books {
+pub(super) struct Books {
     entries: Vec<Entry>,
-    outside: Vec<Root>,
+    pub(super) outside: Vec<Root>,
     /// How many transactions there were when the last root was taken.
     rooted: usize,
-    transactions: Vec<Uuid>,
+    pub(super) transactions: Vec<Uuid>,
 }
 
 impl Books {
-    async fn write(database: &Database) -> Books {
+    pub(super) async fn write(database: &Database) -> Books {
         let mut world = World::new(99, 5);
         let (mut outside, mut rooted) = (Vec::new(), 0);
         for number in 1..=240 {
@@ -102,7 +100,7 @@ impl Books {
         Books { entries, outside, rooted, transactions }
     }
 
-    fn of(&self, transaction: Uuid) -> Vec<&Entry> {
+    pub(super) fn of(&self, transaction: Uuid) -> Vec<&Entry> {
         self.entries.iter().filter(|entry| entry.transaction_id == transaction).collect()
     }
 
@@ -123,19 +121,19 @@ fn county() -> AreaCode {
     COUNTY.parse().expect("a county")
 }
 
-async fn verdict(conn: &impl ConnectionTrait, outside: &[Root]) -> Verdict {
+pub(super) async fn verdict(conn: &impl ConnectionTrait, outside: &[Root]) -> Verdict {
     let mut verdict = verify(conn).await.expect("a verdict");
     roots::verify(conn, county(), Some(outside), &mut verdict).await.expect("a verdict of the roots");
     verdict
 }
 
 /// A transaction that will be rolled back.
-async fn begin(database: &Database) -> DatabaseTransaction {
+pub(super) async fn begin(database: &Database) -> DatabaseTransaction {
     database.behind.begin().await.expect("a transaction")
 }
 
 /// Takes the triggers away, as only somebody can who owns the tables.
-async fn disarm(conn: &DatabaseTransaction, postgres: bool) {
+pub(super) async fn disarm(conn: &DatabaseTransaction, postgres: bool) {
     let tables = ["score_transaction", "score_entry", "score_root", "score_root_head"];
     for table in tables {
         if postgres {
@@ -383,110 +381,4 @@ async fn a_forged_root_is_found_by_its_heads_or_by_the_line_outside() {
         assert_eq!(faults.iter().map(|fault| fault.root).collect::<Vec<_>>(), [Some(2)]);
         conn.rollback().await.expect("a roll-back");
     }
-}
-
-/// Whoever knows how the check reads the rows writes one row into a field of another, with the marks that stand between
-/// them, and takes it out: read as a text, nothing has changed.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_stands_inside_a_field_of_another_is_found() {
-    for database in [Database::sqlite().await, Database::postgres("ledger_smuggled").await] {
-        let books = Books::write(&database).await;
-        let postgres = database.store.is_postgres();
-        let conn = begin(&database).await;
-        disarm(&conn, postgres).await;
-        let transaction = entry_inside_an_entry(&conn, &books).await;
-        let faults = verdict(&conn, &books.outside).await.faults;
-        assert!(faults.iter().any(|fault| fault.transaction == Some(transaction)), "{faults:#?}");
-        conn.rollback().await.expect("a roll-back");
-
-        let conn = begin(&database).await;
-        disarm(&conn, postgres).await;
-        transaction_inside_a_transaction(&conn, &books).await;
-        let faults = verdict(&conn, &books.outside).await.faults;
-        assert!(faults.iter().any(|fault| fault.what == What::Unreadable), "{faults:#?}");
-        conn.rollback().await.expect("a roll-back");
-        assert_eq!(verdict(database.store.pool(), &books.outside).await.faults, []);
-    }
-}
-
-/// An entry as it is read, from its kind on: its last fields are those of the row in which it stands.
-fn written_out(entry: &Entry) -> String {
-    let hash: String = entry.hash.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
-    let owner = entry.owner_id.map(|owner| owner.simple().to_string()).unwrap_or_default();
-    let seq = entry.seq.map(|seq| seq.to_string()).unwrap_or_default();
-    [entry.kind.clone(), entry.purse.clone(), owner, entry.points.to_string(), seq, hash].join("\u{1f}")
-}
-
-/// The second entry of a transaction moves into the kind of the first.
-async fn entry_inside_an_entry(conn: &impl ConnectionTrait, books: &Books) -> Uuid {
-    let of_it = books.of(books.transactions[3]);
-    let (one, other) = (of_it[0], of_it[1]);
-    let kind = format!("{}\u{1e}{}\u{1f}{COUNTY}\u{1f}{}", written_out(one), other.id.simple(), other.kind);
-    assert_eq!(run(conn, "DELETE FROM score_entry WHERE id = $1", vec![other.id.into()]).await, 1);
-    let text = "UPDATE score_entry SET kind = $2, purse = $3, owner_id = $4, points = $5, seq = $6, hash = $7 \
-                WHERE id = $1";
-    let values = vec![
-        one.id.into(),
-        kind.into(),
-        other.purse.clone().into(),
-        other.owner_id.into(),
-        other.points.into(),
-        other.seq.into(),
-        other.hash.clone().into(),
-    ];
-    assert_eq!(run(conn, text, values).await, 1);
-    one.transaction_id
-}
-
-#[derive(Clone, Debug, FromQueryResult)]
-struct Stored {
-    id: Uuid,
-    cause: String,
-    source_type: String,
-    source_id: Uuid,
-    rule_code: String,
-    rule_version: i32,
-    inputs: String,
-    area_code: String,
-    at: DateTime<Utc>,
-}
-
-/// An award moves, with all its entries but those that are left to carry it, into the inputs of the one before it.
-async fn transaction_inside_a_transaction(conn: &impl ConnectionTrait, books: &Books) {
-    let text = "SELECT id, cause, source_type, source_id, rule_code, rule_version, inputs, area_code, at \
-                FROM score_transaction WHERE decided_by IS NULL AND reverses IS NULL ORDER BY id";
-    let stored: Vec<Stored> = all(conn, text, Vec::new()).await;
-    let next = |one: &Uuid| books.transactions.iter().position(|id| id == one).expect("it is there") + 1;
-    let pair = stored.windows(2).find(|pair| books.transactions.get(next(&pair[0].id)) == Some(&pair[1].id));
-    let [one, other] = pair.expect("two awards in a row") else { panic!("a pair") };
-    let entries: Vec<String> = books
-        .of(one.id)
-        .into_iter()
-        .map(|entry| format!("{}\u{1f}{COUNTY}\u{1f}{}", entry.id.simple(), written_out(entry)))
-        .collect();
-    let rest = [one.area_code.clone(), String::new(), String::new(), one.at.to_rfc3339()].join("\u{1f}");
-    let begun = [
-        other.id.simple().to_string(),
-        COUNTY.to_owned(),
-        other.cause.clone(),
-        other.source_type.clone(),
-        other.source_id.simple().to_string(),
-        other.rule_code.clone(),
-        other.rule_version.to_string(),
-        other.inputs.clone(),
-    ];
-    let inputs = format!(
-        "{}\u{1f}{rest}\u{1d}{}\u{1e}{}\u{1c}{}",
-        one.inputs,
-        entries.len(),
-        entries.join("\u{1e}"),
-        begun.join("\u{1f}"),
-    );
-    run(conn, "DELETE FROM score_entry WHERE transaction_id = $1", vec![one.id.into()]).await;
-    let text = "UPDATE score_entry SET transaction_id = $2 WHERE transaction_id = $1";
-    assert!(run(conn, text, vec![other.id.into(), one.id.into()]).await > 0);
-    assert_eq!(run(conn, "DELETE FROM score_transaction WHERE id = $1", vec![other.id.into()]).await, 1);
-    let text = "UPDATE score_transaction SET inputs = $2, area_code = $3, at = $4 WHERE id = $1";
-    let values = vec![one.id.into(), inputs.into(), other.area_code.clone().into(), other.at.into()];
-    assert_eq!(run(conn, text, values).await, 1);
 }
