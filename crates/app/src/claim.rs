@@ -119,7 +119,11 @@ impl App {
         if let Some(reply) = self.replay(Some(keyed)).await? {
             return Ok(reply);
         }
-        let photos = self.attachment(caller, &request.media, Purpose::Claimed).await?;
+        let photos = match self.attachment(caller, &request.media, Purpose::Claimed).await {
+            Ok(photos) => photos,
+            // A twin of this request may have attached them meanwhile.
+            Err(refused) => return self.replay(Some(keyed)).await?.ok_or(refused),
+        };
         let mut fields = Fields::default();
         let evidence =
             caller.known_words()?.masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
@@ -485,6 +489,7 @@ impl App {
                 self.replay(Some(keyed)).await?.ok_or(AppError::Conflict(taken))
             }
             Err(StoreError::Answered) => Err(AppError::Conflict("already_answered")),
+            Err(taken @ StoreError::MediaTaken) => self.replay(Some(keyed)).await?.ok_or(taken.into()),
             Err(error) => Err(error.into()),
         }
     }
