@@ -268,10 +268,11 @@ fn read_accounts(data: &Path) -> Accounts {
 
 /// Settings under which points are never held for review. A test's day passes in seconds, so that nearly all of its
 /// services would look too good to be true; `tests/tests/guards.rs` runs with the guards as they are.
-pub const NO_GUARDS: [(&str, &str); 5] = [
+pub const NO_GUARDS: [(&str, &str); 6] = [
     ("XINGFUMA_SCORE__GUARDS__QUICK_SECONDS", "0"),
     ("XINGFUMA_SCORE__GUARDS__MINUTES_TOLERANCE", "0"),
     ("XINGFUMA_SCORE__GUARDS__RING_DAYS", "0"),
+    ("XINGFUMA_SCORE__GUARDS__PHOTO_DAYS", "0"),
     ("XINGFUMA_SCORE__GUARDS__SPLIT_PERCENT", "0"),
     ("XINGFUMA_SCORE__GUARDS__BACK_DATED_CLAIMS", "0"),
 ];

@@ -224,6 +224,7 @@ fn four_steps(people: &People) {
 fn patrol(people: &People) {
     let [first, second] = [0, 1].map(|n| &people.volunteers[n]);
     assert_eq!(people.resident.post("/patrols", &json!({})).problem(403), "forbidden");
+    let before = first.get("/me/passbook").expect(200)["assessment"].as_i64().expect("points");
     let patrol = first.post("/patrols", &json!({})).expect(201);
     assert_eq!(patrol["areaCode"], people.grid, "{patrol}");
     assert_eq!(first.post("/patrols", &json!({})).problem(409), "on_patrol");
@@ -262,5 +263,31 @@ fn patrol(people: &People) {
     assert_eq!(first.post(&format!("{path}/end"), &summary).problem(409), "patrol_ended");
     assert_eq!(first.post(&format!("{path}/visits"), &visit).problem(409), "patrol_ended");
     assert_eq!(report(&fresh_key()).problem(409), "patrol_ended");
+    scored(first, before);
+}
+
+/// 301 gives a point for a patrol with a visit, once, and none for one that visited nothing; nobody claims it beside that.
+fn scored(first: &Client, before: i64) {
+    let book = first.get("/me/passbook").expect(200);
+    assert_eq!(book["assessment"], before + 1, "{book}");
+    let line = &book["entries"][0];
+    assert_eq!(
+        (&line["rule"], &line["points"], &line["handMade"]),
+        (&json!("301"), &json!(1), &json!(false)),
+        "{line}"
+    );
+    let why = first.get(&format!("/score/entries/{}/why", text(line, "id"))).expect(200);
+    let facts = json!({ "kind": "patrolled", "minutes": 0, "visits": 1, "hazards": 1 });
+    assert_eq!((&why["agrees"], &why["inputs"]["facts"]), (&json!(true), &facts), "{why}");
+    let claim = json!({ "ruleCode": "301", "happenedAt": text(&why["entry"], "at"), "evidence": "日常巡查" });
+    let refused = first.post("/score/claims", &claim);
+    assert_eq!(refused.problem(422), "invalid_fields");
+    assert_eq!(refused.json()["errors"][0]["code"], "rule_automatic", "{}", refused.text());
+
+    let idle = first.post("/patrols", &json!({})).expect(201);
+    let end = format!("/patrols/{}/end", text(&idle, "id"));
+    let ended = first.post(&end, &json!({ "summary": "一切正常" })).expect(200);
+    assert_eq!(ended["visits"], 0, "{ended}");
+    assert_eq!(first.get("/me/passbook").expect(200)["assessment"], before + 1, "nothing was visited");
     first.post("/patrols", &json!({})).expect(201);
 }

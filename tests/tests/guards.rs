@@ -3,11 +3,13 @@
 
 use std::{
     fs,
+    io::Cursor,
     path::Path,
-    thread::sleep,
+    thread::{scope, sleep},
     time::{Duration, Instant},
 };
 
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Client, IDEMPOTENCY_KEY, fresh_key},
@@ -168,6 +170,7 @@ fn story(stage: &Stage<'_>) {
     ring(stage);
     split(stage);
     back_dated(stage);
+    photos(stage);
 }
 
 /// Forty minutes of service within a second: on hold, with the rating's points, until somebody has looked at both.
@@ -304,6 +307,148 @@ fn back_dated(stage: &Stage<'_>) {
         } else {
             assert_eq!(hold.expect(200)["reason"], "back_dated");
         }
+    }
+}
+
+/// A photo; each seed shows something else, whatever its size and its kind of file.
+fn photo(seed: u64, width: u32, kind: ImageFormat) -> Vec<u8> {
+    let height = width * 3 / 4;
+    let square = |x: u32, y: u32| {
+        let mut mixed = seed * 1_000 + u64::from(x * 9 / width) * 10 + u64::from(y * 8 / height);
+        for _ in 0..3 {
+            mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+        (mixed >> 56) as u8
+    };
+    let picture = RgbImage::from_fn(width, height, |x, y| Rgb([square(x, y); 3]));
+    let mut file = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(picture).write_to(&mut file, kind).expect("it is encoded");
+    file.into_inner()
+}
+
+/// An order of the resident's that was accepted days ago: five minutes fit in whatever else was served.
+fn accepted_days_ago(stage: &Stage<'_>, worker: &Client) -> String {
+    let order = stage.accepted(&stage.resident, worker, "normal");
+    stage.long_ago(&order, 90);
+    order
+}
+
+/// Completes an order with a photo; answers why its points are held.
+fn complete_with(order: &str, worker: &Client, file: &[u8]) -> Option<String> {
+    let photo = text(&worker.upload(file).expect(201), "id");
+    let done = json!({ "summary": "已送到", "minutes": 5, "mediaIds": [photo] });
+    worker.post(&format!("/orders/{order}/complete"), &done).expect(200);
+    let line = line(worker, order, "609").expect("a line");
+    assert_eq!(line["held"], line.get("heldReason").is_some(), "{line}");
+    line.get("heldReason").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A photo proves one service: used again, whole or made smaller, by the same person or another, it holds the points.
+fn photos(stage: &Stage<'_>) {
+    let (first, second) = (&stage.first, &stage.second);
+    let reused = Some("photo_reused".to_owned());
+    let served = |worker: &Client, file: &[u8]| {
+        let order = accepted_days_ago(stage, worker);
+        let held = complete_with(&order, worker, file);
+        (order, held)
+    };
+    let (proved, held) = served(first, &photo(1, 640, ImageFormat::Jpeg));
+    assert_eq!(held, None, "nobody used it before");
+    let (again, held) = served(second, &photo(1, 320, ImageFormat::Png));
+    assert_eq!(held, reused, "another person, another size, another kind of file");
+    assert_eq!(served(first, &photo(1, 640, ImageFormat::Jpeg)).1, reused, "the same person");
+    assert_eq!(served(first, &photo(2, 640, ImageFormat::Jpeg)).1, None, "another photo");
+
+    // Who reviews it sees what it is about.
+    let seen = stage.township.get(&format!("/orders/{again}/media")).expect(200);
+    let alike = seen["items"][0]["lookAlikes"].as_array().expect("look-alikes");
+    assert!(alike.iter().any(|other| other["orderId"] == proved), "{seen}");
+    let entry = text(&line(second, &again, "609").expect("a line"), "id");
+    let hold = stage.township.get(&format!("/score/holds/{entry}")).expect(200);
+    assert_eq!((&hold["reason"], &hold["status"]), (&json!("photo_reused"), &json!("pending")), "{hold}");
+    let release = json!({ "release": true, "reason": "同一院墙，两次服务" });
+    let released = stage.township.post(&format!("/score/holds/{entry}/decide"), &release).expect(200);
+    assert_eq!(released["status"], "released", "{released}");
+
+    // What the resident photographed is no proof.
+    let wished = photo(3, 640, ImageFormat::Jpeg);
+    let order = accepted_days_ago(stage, first);
+    let id = text(&stage.resident.upload(&wished).expect(201), "id");
+    let scanned = stage.resident.get(&format!("/signs/{}", stage.sign)).expect(200);
+    let categories = scanned["categories"].as_array().expect("categories");
+    let service = categories.iter().find(|category| category["kind"] == "service").expect("a service");
+    let placed = json!({ "signCode": stage.sign, "categoryCode": service["code"], "description": "院门坏了",
+        "contact": { "name": "王秀英", "phone": "15419999876" }, "mediaIds": [id] });
+    stage.resident.post("/orders", &placed).expect(201);
+    assert_eq!(complete_with(&order, first, &wished), None);
+
+    at_one_moment(stage);
+    claimed_with_photos(stage);
+    // A year and more later it is another matter.
+    let _ =
+        (stage.sql)("UPDATE media SET attached_at = '2020-01-01T00:00:00+00:00' WHERE purpose = 'completed'");
+    assert_eq!(served(second, &photo(1, 640, ImageFormat::Jpeg)).1, None, "long ago");
+}
+
+/// A claim shows photos as well: one that completed an order, or that another claim shows, holds the claim's points.
+fn claimed_with_photos(stage: &Stage<'_>) {
+    let (first, second) = (&stage.first, &stage.second);
+    let claim = |by: &Client, rule: &str, file: &[u8]| {
+        let id = text(&by.upload(file).expect(201), "id");
+        let body = json!({ "ruleCode": rule, "happenedAt": stage.ago(3_600), "evidence": "走访记录",
+            "mediaIds": [id] });
+        let made = by.post("/score/claims", &body).expect(201);
+        assert_eq!(made["mediaIds"], json!([id]), "{made}");
+        let again = by.post("/score/claims", &body);
+        assert_eq!(again.problem(422), "invalid_fields");
+        assert_eq!(again.json()["errors"][0]["code"], "media_attached");
+        (text(&made, "id"), id)
+    };
+    let decide = |claim: &str, grant: bool| {
+        let body = json!({ "grant": grant, "reason": "已看照片" });
+        stage.village.post(&format!("/score/claims/{claim}/decide"), &body).expect(200)
+    };
+    let reason = |granted: &Value| {
+        let hold = stage.township.get(&format!("/score/holds/{}", text(granted, "entryId")));
+        if hold.status == 404 { None } else { Some(text(&hold.expect(200), "reason")) }
+    };
+    let reused = Some("photo_reused".to_owned());
+    let (of_order, _) = claim(second, "707", &photo(1, 480, ImageFormat::Jpeg));
+    assert_eq!(reason(&decide(&of_order, true)), reused, "it completed an order");
+
+    let (own, shown) = claim(first, "708", &photo(40, 640, ImageFormat::Jpeg));
+    // Who sees the claim sees its photo; nobody else does.
+    assert_eq!(stage.village.get(&format!("/media/{shown}")).status, 200);
+    for stranger in [second, &stage.foreign, &stage.resident] {
+        assert_eq!(stranger.get(&format!("/media/{shown}")).problem(404), "not_found");
+    }
+    let (copied, _) = claim(second, "708", &photo(40, 320, ImageFormat::Png));
+    assert_eq!(reason(&decide(&own, true)), None, "the first of the two");
+    assert_eq!(reason(&decide(&copied, true)), reused, "the second");
+    let order = accepted_days_ago(stage, second);
+    assert_eq!(complete_with(&order, second, &photo(40, 640, ImageFormat::Jpeg)), reused, "and an order");
+
+    // What was refused proved nothing.
+    let (refused, _) = claim(first, "709", &photo(41, 640, ImageFormat::Jpeg));
+    decide(&refused, false);
+    let (honest, _) = claim(second, "709", &photo(41, 640, ImageFormat::Jpeg));
+    assert_eq!(reason(&decide(&honest, true)), None);
+}
+
+/// Two who complete two orders with one photo at one moment: one of them is held, never both, never none.
+fn at_one_moment(stage: &Stage<'_>) {
+    for seed in 10..14 {
+        let orders = [&stage.first, &stage.second].map(|worker| (accepted_days_ago(stage, worker), worker));
+        let file = photo(seed, 640, ImageFormat::Jpeg);
+        let held: Vec<Option<String>> = scope(|threads| {
+            let each = orders.each_ref().map(|(order, worker)| {
+                let file = &file;
+                threads.spawn(move || complete_with(order, worker, file))
+            });
+            each.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let reasons: Vec<&str> = held.iter().flatten().map(String::as_str).collect();
+        assert_eq!(reasons, ["photo_reused"], "photo {seed}: {held:?}");
     }
 }
 

@@ -91,8 +91,8 @@ fn a_county_scores_by_its_own_rules_and_a_township_by_its_own() {
     let own = sheets(
         |text| {
             let widened = text.replace(
-                "code,category,category_name,name,points,monthly_cap",
-                "code,category,category_name,name,points,monthly_cap,version,area",
+                "code,category,category_name,name,points,monthly_cap,trigger",
+                "code,category,category_name,name,points,monthly_cap,trigger,version,area",
             );
             let lines = widened.lines().map(|line| {
                 if line.starts_with('#') || line.starts_with("code,") {
@@ -102,8 +102,8 @@ fn a_county_scores_by_its_own_rules_and_a_township_by_its_own() {
                 }
             });
             let mut lines: Vec<String> = lines.collect();
-            lines.push("701,care,特殊人群走访,独居/空巢老人探访,7,70,2,TOWNSHIP".to_owned());
-            lines.push("702,care,特殊人群走访,残疾人/重病户探访,9,90,2,140724999".to_owned());
+            lines.push("701,care,特殊人群走访,独居/空巢老人探访,7,70,,2,TOWNSHIP".to_owned());
+            lines.push("702,care,特殊人群走访,残疾人/重病户探访,9,90,,2,140724999".to_owned());
             lines.join("\n") + "\n"
         },
         same,

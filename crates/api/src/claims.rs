@@ -34,6 +34,9 @@ struct ClaimJson {
     points: Option<i64>,
     /// Numbers of persons are masked.
     evidence: String,
+    /// Photos that show it; whoever sees the claim sees them (`GET /media/{id}`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_ids: Vec<Uuid>,
     made_at: DateTime<Utc>,
     #[schema(example = "pending")]
     status: String,
@@ -61,6 +64,7 @@ impl From<&ClaimRow> for ClaimJson {
             happened_at: row.happened_at,
             points: row.points,
             evidence: row.evidence.clone(),
+            media_ids: row.photos(),
             made_at: row.made_at,
             status: row.status.clone(),
             hand_made: true,
@@ -136,6 +140,9 @@ struct ClaimBody {
     points: Option<i64>,
     /// What shows it, in words.
     evidence: String,
+    /// Photos of one's own that were uploaded before and not attached yet, at most 9.
+    #[serde(default)]
+    media_ids: Vec<Uuid>,
 }
 
 /// Claim points with evidence; somebody else decides. `Idempotency-Key` is required.
@@ -157,6 +164,7 @@ async fn make(
         happened_at: body.read.happened_at,
         points: body.read.points,
         evidence: body.read.evidence,
+        media: body.read.media_ids,
     };
     let app = state.app.clone();
     let work = async move { app.claim(&caller, &asked, &keyed, render_claim(201)).await };

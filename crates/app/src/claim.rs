@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
+use xingfuma_domain::media::Purpose;
 use xingfuma_domain::scoring::{
     Alike, AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault,
     SourceType, check_appeal, check_claim, judge_claim, may_decide, month_of, on_claim_decided, reversal,
@@ -17,7 +18,8 @@ use xingfuma_domain::scoring::{
 use xingfuma_store::claims::{self, AppealRow, ClaimRow, Filter};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::orders::Notification;
-use xingfuma_store::{StoreError, idempotency, inbox, people, periods, transact};
+use xingfuma_store::proofs::{self, Proof};
+use xingfuma_store::{StoreError, idempotency, inbox, media, people, periods, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
@@ -38,8 +40,10 @@ pub struct ClaimRequest {
     pub happened_at: DateTime<Utc>,
     /// How many points, where the rule leaves a choice.
     pub points: Option<i64>,
-    /// What shows it.
+    /// What shows it, in words.
     pub evidence: String,
+    /// Photos that show it: uploads of the caller's own, each once.
+    pub media: Vec<Uuid>,
 }
 
 /// A decision about a claim.
@@ -115,6 +119,11 @@ impl App {
         if let Some(reply) = self.replay(Some(keyed)).await? {
             return Ok(reply);
         }
+        let photos = match self.attachment(caller, &request.media, Purpose::Claimed).await {
+            Ok(photos) => photos,
+            // A twin of this request may have attached them meanwhile.
+            Err(refused) => return self.replay(Some(keyed)).await?.ok_or(refused),
+        };
         let mut fields = Fields::default();
         let evidence =
             caller.known_words()?.masked(&fields.text("evidence", &request.evidence, EVIDENCE_LONGEST));
@@ -142,6 +151,7 @@ impl App {
             happened_at: request.happened_at,
             points: request.points,
             evidence,
+            media: photos.as_ref().map(|photos| serde_json::json!(photos.ids).to_string()),
             made_at: now,
             status: "pending".to_owned(),
             decided_by: None,
@@ -156,6 +166,9 @@ impl App {
         let written: Result<(), StoreError> = transact(&self.store, move |conn| {
             Box::pin(async move {
                 claims::insert(conn, &claim).await?;
+                if let Some(photos) = &photos {
+                    media::attach_to_claim(conn, county, claim.id, photos).await?;
+                }
                 inbox::tell(conn, claim.id, county, now, &told).await?;
                 idempotency::keep(conn, answer.as_ref()).await
             })
@@ -226,15 +239,28 @@ impl App {
         self.reply(written, keyed, status, body, "claim_not_pending").await
     }
 
-    /// Puts points on hold where the claim is one of several pieces, or one of a burst.
+    /// Puts points on hold where the claim is one of several pieces, or one of a burst, or shows a photo that showed
+    /// something else.
     async fn looked_at(&self, award: Award, claim: &ClaimRow) -> Result<Award, AppError> {
         let others = claims::others(self.store.pool(), claim).await?;
         let others: Vec<Alike> = others.iter().map(|other| alike(other, claim)).collect();
-        let reason = judge_claim(&self.settings.guards, &alike(claim, claim), &others);
+        let reused = self.shows_again(claim).await?;
+        let reason = judge_claim(&self.settings.guards, &alike(claim, claim), &others, reused);
         Ok(match reason {
             Some(reason) => award.held_for(reason),
             None => award,
         })
+    }
+
+    /// Whether one of the claim's photos proved something before.
+    async fn shows_again(&self, claim: &ClaimRow) -> Result<bool, AppError> {
+        let (photos, at) = (claim.photos(), claim.made_at);
+        let Some(since) = self.settings.guards.photos_since(at) else { return Ok(false) };
+        if photos.is_empty() {
+            return Ok(false);
+        }
+        let proof = Proof { county: self.settings.county, of: claim.id, photos: &photos, since, at };
+        Ok(proofs::proved_before(self.store.pool(), proof).await?)
     }
 
     fn claimed_award(
@@ -463,6 +489,7 @@ impl App {
                 self.replay(Some(keyed)).await?.ok_or(AppError::Conflict(taken))
             }
             Err(StoreError::Answered) => Err(AppError::Conflict("already_answered")),
+            Err(taken @ StoreError::MediaTaken) => self.replay(Some(keyed)).await?.ok_or(taken.into()),
             Err(error) => Err(error.into()),
         }
     }

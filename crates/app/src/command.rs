@@ -763,8 +763,7 @@ fn watched(order: &Order, record: &Record) -> Option<Watched> {
                 window: Stretch::between(begun, at),
                 minutes: completion.minutes,
                 own: promise.volunteer == order.placed.requester,
-                // Orders have no photos yet. Once they do, whether one of them looks like one that was used before
-                // (`store::media::look_alikes`) is said here.
+                // Said by whoever writes it: only behind the photos that came before can it be known.
                 photo_reused: false,
             }))
         }

@@ -76,6 +76,8 @@ pub enum Purpose {
     Completed,
     /// 晒: what is shown.
     Shown,
+    /// 申报: what shows that it was done.
+    Claimed,
 }
 
 impl Purpose {
@@ -85,6 +87,7 @@ impl Purpose {
             Purpose::Placed => "placed",
             Purpose::Completed => "completed",
             Purpose::Shown => "shown",
+            Purpose::Claimed => "claimed",
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct ClaimRow {
     pub points: Option<i64>,
     /// What shows it, in words, masked.
     pub evidence: String,
+    /// Its photos, as a JSON list of ids.
+    pub media: Option<String>,
     /// When it was made.
     pub made_at: DateTime<Utc>,
     /// `pending`, `granted` or `refused`.
@@ -83,6 +85,11 @@ impl ClaimRow {
     pub fn area(&self) -> Result<AreaCode, StoreError> {
         area(&self.area_code)
     }
+
+    /// Its photos.
+    pub fn photos(&self) -> Vec<Uuid> {
+        self.media.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
+    }
 }
 
 impl AppealRow {
@@ -95,8 +102,8 @@ impl AppealRow {
     }
 }
 
-const CLAIM: &str = "id, county, area_code, rule_code, person_id, claimed_by, happened_at, points, evidence, made_at, \
-                     status, decided_by, decided_at, decision, transaction_id";
+const CLAIM: &str = "id, county, area_code, rule_code, person_id, claimed_by, happened_at, points, evidence, media, \
+                     made_at, status, decided_by, decided_at, decision, transaction_id";
 const APPEAL: &str = "id, county, area_code, transaction_id, person_id, reason, made_at, status, decided_by, \
                       decided_at, decision";
 
@@ -105,7 +112,7 @@ const APPEAL: &str = "id, county, area_code, transaction_id, person_id, reason, 
 /// # Errors
 /// When the database fails.
 pub async fn insert(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<(), StoreError> {
-    let mut rows = Rows::new(15);
+    let mut rows = Rows::new(16);
     rows.push([
         claim.id.into(),
         claim.county.clone().into(),
@@ -116,6 +123,7 @@ pub async fn insert(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<(),
         claim.happened_at.into(),
         claim.points.into(),
         claim.evidence.clone().into(),
+        claim.media.clone().into(),
         claim.made_at.into(),
         claim.status.clone().into(),
         claim.decided_by.into(),

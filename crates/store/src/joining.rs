@@ -15,6 +15,7 @@ pub async fn write_all(store: &Store, mut changes: Vec<Change>) -> Result<(), St
     changes.sort_by_key(|change| change.after.order.id);
     transact(store, move |conn| {
         Box::pin(async move {
+            writing::queue_up_for_photos(conn, &changes).await?;
             for change in &changes {
                 match change.before_version {
                     0 => placing::place(conn, change).await?,

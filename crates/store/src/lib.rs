@@ -38,6 +38,7 @@ pub mod periods;
 pub mod placing;
 pub mod posts;
 pub mod preferences;
+pub mod proofs;
 pub mod record;
 pub mod scope;
 pub mod seed;

@@ -21,7 +21,9 @@ pub struct MediaRow {
     pub order_id: Option<Uuid>,
     /// The post it was attached to.
     pub post_id: Option<Uuid>,
-    /// What it was attached with: `placed`, `completed` or `shown`.
+    /// The claim it was attached to.
+    pub claim_id: Option<Uuid>,
+    /// What it was attached with: `placed`, `completed`, `shown` or `claimed`.
     pub purpose: Option<String>,
     /// Pixels across.
     pub width: i64,
@@ -46,8 +48,8 @@ impl MediaRow {
     }
 }
 
-const COLUMNS: &str = "m.id, m.uploader_id, m.order_id, m.post_id, m.purpose, m.width, m.height, m.bytes, m.look, \
-                       m.check_state, m.created_at, m.attached_at";
+const COLUMNS: &str = "m.id, m.uploader_id, m.order_id, m.post_id, m.claim_id, m.purpose, m.width, m.height, m.bytes, \
+                       m.look, m.check_state, m.created_at, m.attached_at";
 /// On the shelf, and not erased.
 const THERE: &str = "m.stored_at IS NOT NULL AND m.erased_at IS NULL";
 
@@ -119,10 +121,11 @@ pub async fn own(
         "SELECT {COLUMNS} FROM media m WHERE m.county = $1 AND m.uploader_id = $2 AND m.id IN ({list}) AND {THERE}"
     );
     let rows: Vec<MediaRow> = sql::all(conn, &text, values).await?;
-    Ok(rows.into_iter().map(|row| Upload { id: row.id, attached: row.order_id.is_some() }).collect())
+    let attached = |row: &MediaRow| row.order_id.is_some() || row.claim_id.is_some();
+    Ok(rows.iter().map(|row| Upload { id: row.id, attached: attached(row) }).collect())
 }
 
-/// Photos that go with a change of an order, or with a post about it.
+/// Photos that go with a change of an order, with a post about it, or with a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// The photos; at least one, each once.
@@ -149,6 +152,28 @@ pub async fn attach(
     order: Uuid,
     attachment: &Attachment,
 ) -> Result<(), StoreError> {
+    attach_to(conn, county, [Some(order), None], attachment).await
+}
+
+/// Attaches photos to a claim: all of them, or the transaction fails.
+///
+/// # Errors
+/// [`StoreError::MediaTaken`] when one of them was attached, swept or erased meanwhile.
+pub async fn attach_to_claim(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    claim: Uuid,
+    attachment: &Attachment,
+) -> Result<(), StoreError> {
+    attach_to(conn, county, [None, Some(claim)], attachment).await
+}
+
+async fn attach_to(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    [order, claim]: [Option<Uuid>; 2],
+    attachment: &Attachment,
+) -> Result<(), StoreError> {
     let mut values: Vec<Value> = vec![
         order.into(),
         attachment.post.into(),
@@ -157,13 +182,14 @@ pub async fn attach(
         attachment.at.into(),
         attachment.by.into(),
         county.to_string().into(),
+        claim.into(),
     ];
     let list = sql::list(values.len() + 1, attachment.ids.len());
     values.extend(attachment.ids.iter().map(|id| Value::from(*id)));
     let text = format!(
-        "UPDATE media SET order_id = $1, post_id = $2, purpose = $3, check_state = $4, attached_at = $5 \
-         WHERE uploader_id = $6 AND county = $7 AND order_id IS NULL AND stored_at IS NOT NULL AND erased_at IS NULL \
-         AND id IN ({list})"
+        "UPDATE media SET order_id = $1, post_id = $2, purpose = $3, check_state = $4, attached_at = $5, \
+         claim_id = $8 WHERE uploader_id = $6 AND county = $7 AND order_id IS NULL AND claim_id IS NULL \
+         AND stored_at IS NOT NULL AND erased_at IS NULL AND id IN ({list})"
     );
     if sql::run(conn, &text, values).await? != attachment.ids.len() as u64 {
         return Err(StoreError::MediaTaken);
@@ -173,16 +199,24 @@ pub async fn attach(
 
 /// Files how they look, so that the same photo is found again on another order.
 async fn file_looks(conn: &impl ConnectionTrait, county: AreaCode, ids: &[Uuid]) -> Result<(), StoreError> {
-    let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
-    let text = format!("SELECT {COLUMNS} FROM media m WHERE m.id IN ({})", sql::list(1, ids.len()));
-    let found: Vec<MediaRow> = sql::all(conn, &text, values).await?;
     let mut rows = Rows::new(3);
-    for (id, look) in found.iter().filter_map(|row| Some((row.id, Look(row.look?.cast_unsigned())))) {
+    for (id, look) in looks(conn, ids).await? {
         for filed in look.filed() {
             rows.push([county.to_string().into(), filed.into(), id.into()]);
         }
     }
     rows.insert(conn, "media_look (county, filed, media_id)", "ON CONFLICT DO NOTHING").await.map(drop)
+}
+
+/// How photos look, of those that show something.
+pub(crate) async fn looks(
+    conn: &impl ConnectionTrait,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Look)>, StoreError> {
+    let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
+    let text = format!("SELECT {COLUMNS} FROM media m WHERE m.id IN ({})", sql::list(1, ids.len()));
+    let found: Vec<MediaRow> = sql::all(conn, &text, values).await?;
+    Ok(found.iter().filter_map(|row| Some((row.id, Look(row.look?.cast_unsigned())))).collect())
 }
 
 /// A photo, with what opens it.
@@ -269,24 +303,41 @@ pub async fn look_alikes(
     order: Uuid,
     look: Look,
 ) -> Result<Vec<LookAlike>, StoreError> {
-    let nearby = look.nearby();
-    let mut values: Vec<Value> = vec![county.to_string().into(), order.into()];
-    let list = sql::list(3, nearby.len());
-    values.extend(nearby.into_iter().map(Value::from));
-    let text = format!(
-        "SELECT {COLUMNS} FROM media m WHERE {THERE} AND m.order_id IS NOT NULL AND m.order_id <> $2 AND m.id IN \
-         (SELECT l.media_id FROM media_look l WHERE l.county = $1 AND l.filed IN ({list}) LIMIT {CANDIDATES_MOST})"
-    );
-    let rows: Vec<MediaRow> = sql::all(conn, &text, values).await?;
-    let near = |row: &MediaRow| {
-        let distance = Look(row.look?.cast_unsigned()).distance(look);
-        let alike = LookAlike { media: row.id, order: row.order_id?, uploader: row.uploader_id, distance };
-        (distance <= NEAR).then_some(alike)
+    let others = "m.order_id IS NOT NULL AND m.order_id <> $2";
+    let found = near(conn, county, look, others, vec![order.into()]).await?;
+    let alike = |(row, distance): (MediaRow, u32)| {
+        Some(LookAlike { media: row.id, order: row.order_id?, uploader: row.uploader_id, distance })
     };
-    let mut found: Vec<LookAlike> = rows.iter().filter_map(near).collect();
+    let mut found: Vec<LookAlike> = found.into_iter().filter_map(alike).collect();
     found.sort_by_key(|alike| (alike.distance, alike.media));
     found.truncate(LOOK_ALIKES_MOST);
     Ok(found)
+}
+
+/// Photos of the county that are near a look and of which `which` holds, with their distance, in any order. `more` are the
+/// values of `which`, from `$2` on.
+pub(crate) async fn near(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    look: Look,
+    which: &str,
+    more: Vec<Value>,
+) -> Result<Vec<(MediaRow, u32)>, StoreError> {
+    let nearby = look.nearby();
+    let mut values: Vec<Value> = vec![county.to_string().into()];
+    values.extend(more);
+    let list = sql::list(values.len() + 1, nearby.len());
+    values.extend(nearby.into_iter().map(Value::from));
+    let text = format!(
+        "SELECT {COLUMNS} FROM media m WHERE {THERE} AND {which} AND m.id IN (SELECT l.media_id FROM media_look l \
+         WHERE l.county = $1 AND l.filed IN ({list}) LIMIT {CANDIDATES_MOST})"
+    );
+    let rows: Vec<MediaRow> = sql::all(conn, &text, values).await?;
+    let compared = |row: MediaRow| {
+        let distance = Look(row.look?.cast_unsigned()).distance(look);
+        (distance <= NEAR).then_some((row, distance))
+    };
+    Ok(rows.into_iter().filter_map(compared).collect())
 }
 
 /// Notes that WeChat was asked, under which number.
@@ -367,7 +418,7 @@ pub async fn give_up(
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     let text = "UPDATE media SET erased_at = $3 \
-                WHERE county = $1 AND order_id IS NULL AND created_at < $2 AND erased_at IS NULL";
+                WHERE county = $1 AND order_id IS NULL AND claim_id IS NULL AND created_at < $2 AND erased_at IS NULL";
     sql::run(conn, text, vec![county.to_string().into(), before.into(), now.into()]).await
 }
 

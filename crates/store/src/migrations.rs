@@ -103,6 +103,10 @@ impl MigratorTrait for Migrator {
                 text: include_str!("../schema/0056_certificates.sql"),
             }),
             Box::new(Step {
+                name: "m0061_claim_photos",
+                text: include_str!("../schema/0061_claim_photos.sql"),
+            }),
+            Box::new(Step {
                 name: "m0062_members_by_team",
                 text: include_str!("../schema/0062_members_by_team.sql"),
             }),

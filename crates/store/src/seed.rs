@@ -5,8 +5,8 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
-use crate::{Store, StoreError};
 use crate::sql::{self, Rows};
+use crate::{Store, StoreError};
 
 /// Whether the county was filled in completely.
 ///

@@ -32,7 +32,8 @@ pub struct Service {
     pub minutes: i64,
     /// It was ordered by the person who served.
     pub own: bool,
-    /// One of its photos was seen before.
+    /// One of its photos proved another service before. Of an order it is found out by whoever writes its completion,
+    /// inside the transaction.
     pub photo_reused: bool,
 }
 
@@ -58,6 +59,16 @@ pub enum Watched {
     Service(Service),
     /// A service is rated.
     Rating(Rated),
+}
+
+impl Watched {
+    /// The same, with what was found out about its photos.
+    pub(crate) fn with_photos(&self, photo_reused: bool) -> Watched {
+        match self {
+            Watched::Service(service) => Watched::Service(Service { photo_reused, ..service.clone() }),
+            Watched::Rating(rated) => Watched::Rating(rated.clone()),
+        }
+    }
 }
 
 /// What was there before it.

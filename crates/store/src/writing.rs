@@ -6,17 +6,22 @@
 //!
 //! Points are different: what they come to can depend on what is booked meanwhile. An award whose cap was read with the
 //! order goes along in the one statement, which insists that the cap still stands there; when it does not, and for all
-//! other points, the ledger's statements follow in the same transaction.
+//! other points, the ledger's statements follow in the same transaction. So they do where photos prove a service: whether
+//! they were used before is looked up behind them.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use xingfuma_domain::media::Purpose;
 use xingfuma_domain::order::{Event, State};
 
 use crate::ledger::{Booking, within};
+use crate::media::Attachment;
 use crate::orders::Change;
+use crate::proofs::Proof;
+use crate::served::Watched;
 use crate::sql::{self, Rows, Together};
 use crate::{
-    Store, StoreError, audit, due, duty, idempotency, ledger, media, moving, served, transact, unreadable,
-    whistles,
+    Store, StoreError, audit, due, duty, idempotency, ledger, media, moving, proofs, served, transact,
+    unreadable, whistles,
 };
 
 /// Writes a command's change in a transaction of its own: all of it, or nothing.
@@ -35,7 +40,32 @@ pub async fn write(store: &Store, change: Change) -> Result<(), StoreError> {
             done => return done,
         }
     }
-    transact(store, move |conn| Box::pin(async move { update(conn, &change).await })).await
+    transact(store, move |conn| {
+        Box::pin(async move {
+            queue_up_for_photos(conn, [&change]).await?;
+            update(conn, &change).await
+        })
+    })
+    .await
+}
+
+/// The photos that prove a service, if its guard looks at them.
+fn proof(change: &Change) -> Option<&Attachment> {
+    let watched = matches!(change.watched, Some(Watched::Service(_))) && change.guards.photo_days > 0;
+    change.media.as_ref().filter(|attachment| watched && attachment.purpose == Purpose::Completed)
+}
+
+/// Lets services with photos come one after the other, before anything else of theirs is locked: of two that are completed
+/// at one moment with one photo, the second must find the first.
+pub(crate) async fn queue_up_for_photos<'a>(
+    conn: &impl ConnectionTrait,
+    changes: impl IntoIterator<Item = &'a Change>,
+) -> Result<(), StoreError> {
+    let proving = changes.into_iter().find(|change| proof(change).is_some());
+    match proving.map(|change| change.after.order.county()) {
+        Some(county) => proofs::queue_up(conn, county).await,
+        None => Ok(()),
+    }
 }
 
 /// Writes changes of different orders in one transaction, each under its own guard, and answers which were written: an
@@ -112,14 +142,30 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     if let Some(attachment) = &change.media {
         media::attach(conn, order.county(), order.id, attachment).await?;
     }
-    let reason = match &change.watched {
-        Some(watched) => served::record(conn, watched, &change.guards).await?,
-        None => None,
+    let reason = match (&change.watched, proof(change)) {
+        (Some(watched), Some(photos)) => {
+            let reused = is_used_again(conn, change, photos).await?;
+            served::record(conn, &watched.with_photos(reused), &change.guards).await?
+        }
+        (Some(watched), None) => served::record(conn, watched, &change.guards).await?,
+        (None, _) => None,
     };
     for booking in &change.scoring {
         ledger::book(conn, &booking.looked_at(reason)).await?;
     }
     Ok(())
+}
+
+/// Whether one of the photos looks like one that proved something else.
+async fn is_used_again(
+    conn: &impl ConnectionTrait,
+    change: &Change,
+    photos: &Attachment,
+) -> Result<bool, StoreError> {
+    let Some(since) = change.guards.photos_since(photos.at) else { return Ok(false) };
+    let order = &change.after.order;
+    let proof = Proof { county: order.county(), of: order.id, photos: &photos.ids, since, at: photos.at };
+    proofs::proved_before(conn, proof).await
 }
 
 /// The change as one statement, with its points and what guards note, if they can go along: what they rest on was read

@@ -364,7 +364,13 @@ async fn start(
         settings: Settings {
             rules: RuleBook::sample(),
             // Days pass at once here; what guards look at has tests of its own.
-            guards: Guards { quick_seconds: 0, minutes_tolerance: 0, ring_days: 0, ..Guards::default() },
+            guards: Guards {
+                quick_seconds: 0,
+                minutes_tolerance: 0,
+                ring_days: 0,
+                photo_days: 0,
+                ..Guards::default()
+            },
             hazards: sample_thresholds(),
             stars: StarBook::sample(),
             board_of_persons: false,

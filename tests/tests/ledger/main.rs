@@ -8,6 +8,7 @@ mod periods;
 mod races;
 mod shop;
 mod size;
+mod smuggled;
 mod tampering;
 mod world;
 

@@ -15,15 +15,15 @@ use crate::world::{COUNTY, Chance, Database, World, all, moment, run};
 const TAMPERINGS: usize = 1_000;
 
 #[derive(Clone, Debug, FromQueryResult)]
-struct Entry {
-    id: Uuid,
-    transaction_id: Uuid,
-    kind: String,
-    purse: String,
-    owner_id: Option<Uuid>,
-    points: i64,
-    seq: Option<i64>,
-    hash: Option<Vec<u8>>,
+pub(super) struct Entry {
+    pub(super) id: Uuid,
+    pub(super) transaction_id: Uuid,
+    pub(super) kind: String,
+    pub(super) purse: String,
+    pub(super) owner_id: Option<Uuid>,
+    pub(super) points: i64,
+    pub(super) seq: Option<i64>,
+    pub(super) hash: Option<Vec<u8>>,
 }
 
 type Account = (Uuid, String, String);
@@ -36,13 +36,13 @@ impl Entry {
 
 /// What a tampering touched: the first number of each account, and the transactions.
 #[derive(Clone, Debug, Default)]
-struct Touched {
+pub(super) struct Touched {
     accounts: BTreeMap<Account, i64>,
     transactions: Vec<Uuid>,
 }
 
 impl Touched {
-    fn entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Touched {
+    pub(super) fn entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Touched {
         let mut touched = Touched::default();
         for entry in entries {
             touched.transactions.push(entry.transaction_id);
@@ -55,7 +55,7 @@ impl Touched {
     }
 
     /// The first bad row of every account that was touched is named, and no other account is.
-    fn assert_located(&self, faults: &[Fault], what: &str) {
+    pub(super) fn assert_located(&self, faults: &[Fault], what: &str) {
         let of_accounts: BTreeMap<Account, i64> = faults
             .iter()
             .filter(|fault| fault.root.is_none())
@@ -69,16 +69,16 @@ impl Touched {
 }
 
 /// The books that are tampered with: a history, and the roots of two days, written outside.
-struct Books {
+pub(super) struct Books {
     entries: Vec<Entry>,
-    outside: Vec<Root>,
+    pub(super) outside: Vec<Root>,
     /// How many transactions there were when the last root was taken.
     rooted: usize,
-    transactions: Vec<Uuid>,
+    pub(super) transactions: Vec<Uuid>,
 }
 
 impl Books {
-    async fn write(database: &Database) -> Books {
+    pub(super) async fn write(database: &Database) -> Books {
         let mut world = World::new(99, 5);
         let (mut outside, mut rooted) = (Vec::new(), 0);
         for number in 1..=240 {
@@ -100,7 +100,7 @@ impl Books {
         Books { entries, outside, rooted, transactions }
     }
 
-    fn of(&self, transaction: Uuid) -> Vec<&Entry> {
+    pub(super) fn of(&self, transaction: Uuid) -> Vec<&Entry> {
         self.entries.iter().filter(|entry| entry.transaction_id == transaction).collect()
     }
 
@@ -121,19 +121,19 @@ fn county() -> AreaCode {
     COUNTY.parse().expect("a county")
 }
 
-async fn verdict(conn: &impl ConnectionTrait, outside: &[Root]) -> Verdict {
+pub(super) async fn verdict(conn: &impl ConnectionTrait, outside: &[Root]) -> Verdict {
     let mut verdict = verify(conn).await.expect("a verdict");
     roots::verify(conn, county(), Some(outside), &mut verdict).await.expect("a verdict of the roots");
     verdict
 }
 
 /// A transaction that will be rolled back.
-async fn begin(database: &Database) -> DatabaseTransaction {
+pub(super) async fn begin(database: &Database) -> DatabaseTransaction {
     database.behind.begin().await.expect("a transaction")
 }
 
 /// Takes the triggers away, as only somebody can who owns the tables.
-async fn disarm(conn: &DatabaseTransaction, postgres: bool) {
+pub(super) async fn disarm(conn: &DatabaseTransaction, postgres: bool) {
     let tables = ["score_transaction", "score_entry", "score_root", "score_root_head"];
     for table in tables {
         if postgres {

@@ -1,4 +1,4 @@
-//! Photos become part of an order, or of a post about it: own ones, each once, all of them or none.
+//! Photos become part of an order, of a post about it, or of a claim: own ones, each once, all of them or none.
 
 use uuid::Uuid;
 use xingfuma_domain::media::{Purpose, may_attach};

@@ -172,7 +172,7 @@ impl App {
         Ok(row.ok_or(AppError::NotFound)?.row)
     }
 
-    /// A photo, as the caller may see it: his own, or one of an order whose photos he may see.
+    /// A photo, as the caller may see it: his own, or one of an order whose photos, or of a claim that he may see.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Unavailable`] when the shelf is out of reach.
@@ -180,13 +180,26 @@ impl App {
         let found = media::find(self.store.pool(), self.settings.county, id).await?;
         let found = found.ok_or(AppError::NotFound)?;
         if found.row.uploader_id != caller.actor.person {
-            let order = found.row.order_id.ok_or(AppError::NotFound)?;
-            let requester = self.sees_photos(caller, order).await?.0;
-            if requester != caller.actor.person {
-                self.note_read(caller, "photo_shown", order, requester).await;
-            }
+            self.see_foreign(caller, &found.row).await?;
         }
         self.opened(&found).await
+    }
+
+    /// Refuses a photo that is not the caller's to see, and notes one that he sees.
+    async fn see_foreign(&self, caller: &Caller, photo: &MediaRow) -> Result<(), AppError> {
+        if let Some(claim) = photo.claim_id {
+            let claim = self.visible_claim(caller, claim).await?;
+            if claim.person_id != caller.actor.person {
+                self.note_read(caller, "photo_shown", claim.id, claim.person_id).await;
+            }
+            return Ok(());
+        }
+        let order = photo.order_id.ok_or(AppError::NotFound)?;
+        let requester = self.sees_photos(caller, order).await?.0;
+        if requester != caller.actor.person {
+            self.note_read(caller, "photo_shown", order, requester).await;
+        }
+        Ok(())
     }
 
     /// Whose order it is, and what the caller sees of it, if he sees its photos.

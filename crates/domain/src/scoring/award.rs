@@ -667,6 +667,99 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn every_reason_but_a_reopened_order_waits_for_a_person() {
+        use HoldReason::{
+            BackDated, ClaimSplit, Overlap, PhotoReused, RatingRing, Reopened, SelfOrder, TooQuick,
+        };
+        let plain = only(on_completed(&RuleBook::sample(), &completed(1, 7)));
+        assert_eq!(plain.review(), None);
+        for (reason, waits) in [
+            (Reopened, false),
+            (SelfOrder, true),
+            (RatingRing, true),
+            (TooQuick, true),
+            (Overlap, true),
+            (PhotoReused, true),
+            (ClaimSplit, true),
+            (BackDated, true),
+        ] {
+            assert_eq!(reason.is_for_review(), waits, "{reason}");
+            assert_eq!(plain.clone().held_for(reason).review(), waits.then_some(reason), "{reason}");
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+        let nothing = Award { points: 0, ..plain };
+        assert_eq!(nothing.held_for(TooQuick).inputs.held, None, "nothing waits for nobody");
+    }
+
+    #[test]
+    fn only_what_gives_points_counts_against_caps_and_only_an_order_against_its_own() {
+        let caps = Caps { month: Some(30), day: Some(9), order: Some(5) };
+        let of_order = Award { caps, ..only(on_completed(&RuleBook::sample(), &completed(1, 7))) };
+        let spans = |award: &Award| award.counters().len();
+        assert_eq!(spans(&of_order), 3);
+        let keys: Vec<_> = of_order.counters().into_iter().map(|one| (one.code, one.window)).collect();
+        let id = Uuid::from_u128(1).to_string();
+        assert!(keys.iter().any(|(code, window)| format!("{code} {window}").contains(&id)), "{keys:?}");
+        for points in [0, -2] {
+            assert_eq!(spans(&Award { points, ..of_order.clone() }), 0, "{points}");
+        }
+        let claimed = on_claim_decided(&RuleBook::sample(), &claim("701", None)).expect("an award");
+        assert_eq!(spans(&Award { caps, ..claimed }), 2, "a claim is of no order");
+    }
+
+    fn patrolled(visits: i64) -> PatrolledFacts {
+        PatrolledFacts {
+            patrol: Uuid::from_u128(60),
+            person: Uuid::from_u128(7),
+            area: "140724104003001".parse().expect("a grid"),
+            at: utc("2026-03-05T01:00:00Z"),
+            minutes: 45,
+            visits,
+            hazards: 2,
+        }
+    }
+
+    #[test]
+    fn a_patrol_with_visits_scores_by_the_sample_and_one_without_does_not() {
+        let book = RuleBook::sample();
+        for visits in [1, 2, 30] {
+            let award = only(on_patrolled(&book, &patrolled(visits)));
+            assert_eq!((award.rule_code.as_str(), award.points, award.caps.month), ("301", 1, Some(30)));
+            assert_eq!((award.person, award.decided_by), (Uuid::from_u128(7), None));
+            assert_eq!(
+                (award.cause.source_type, award.cause.source_id),
+                (SourceType::Patrol, Uuid::from_u128(60))
+            );
+            let facts = Facts::Patrolled { minutes: 45, visits, hazards: 2 };
+            assert_eq!(award.inputs.facts, facts);
+            let posting = award.posting(Used::default()).expect("a posting");
+            let rule = book.version("301", 1).expect("the rule");
+            assert_eq!(recompute(&posting.inputs, Some(rule)), Some(1));
+        }
+        assert_eq!(on_patrolled(&book, &patrolled(0)), vec![]);
+        assert_eq!(on_patrolled(&RuleBook::default(), &patrolled(1)), vec![]);
+    }
+
+    #[test]
+    fn an_activity_scores_who_was_there() {
+        let facts = AttendedFacts {
+            attendance: Uuid::from_u128(61),
+            person: Uuid::from_u128(7),
+            area: "140724104003001".parse().expect("a grid"),
+            at: utc("2026-03-05T01:00:00Z"),
+            minutes: 90,
+            travel_minutes: 15,
+        };
+        let award = only(on_attended(&RuleBook::sample(), &facts));
+        assert_eq!((award.rule_code.as_str(), award.points, award.caps.month), ("B01", 2, Some(20)));
+        assert_eq!(
+            (award.cause.source_type, award.cause.source_id),
+            (SourceType::Activity, facts.attendance)
+        );
+        assert_eq!(award.inputs.facts, Facts::Attended { minutes: 90, travel_minutes: 15 });
+    }
+
+    #[test]
     fn a_guard_puts_an_award_on_hold_but_not_a_deduction() {
         let book = RuleBook::sample();
         let held = only(on_completed(&book, &completed(1, 7))).held_for(HoldReason::TooQuick);

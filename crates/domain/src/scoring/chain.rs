@@ -64,58 +64,80 @@ pub struct EntryContent<'a> {
     pub points: i64,
 }
 
+/// Room for a transaction with four entries, as it is hashed.
+const USUAL_LENGTH: usize = 1_024;
+
 /// The digest of a transaction with its entries, which stand in the order of their ids.
 ///
-/// Texts and optional ids carry their length, so that nothing can be moved from one column into the next.
+/// Texts and optional ids carry their length, so that nothing can be moved from one column into the next. The columns are
+/// put together first: SHA-256 takes one long piece in less time than sixty short ones.
 pub fn digest<'a>(
     transaction: &TransactionContent<'_>,
     entries: impl IntoIterator<Item = EntryContent<'a>>,
 ) -> Hash {
-    let mut sha = Sha256::new();
-    sha.update(b"xingfuma score transaction 1\0");
-    sha.update(transaction.id.as_bytes());
-    text(&mut sha, transaction.county);
-    text(&mut sha, transaction.cause);
-    text(&mut sha, transaction.source_type);
-    sha.update(transaction.source_id.as_bytes());
-    text(&mut sha, transaction.rule_code);
-    sha.update(transaction.rule_version.to_be_bytes());
-    text(&mut sha, transaction.inputs);
-    text(&mut sha, transaction.area);
-    id(&mut sha, transaction.decided_by);
-    id(&mut sha, transaction.reverses);
-    time(&mut sha, transaction.at);
+    let mut columns = Vec::with_capacity(USUAL_LENGTH);
+    columns.put(b"xingfuma score transaction 1\0");
+    columns.put(transaction.id.as_bytes());
+    text(&mut columns, transaction.county);
+    text(&mut columns, transaction.cause);
+    text(&mut columns, transaction.source_type);
+    columns.put(transaction.source_id.as_bytes());
+    text(&mut columns, transaction.rule_code);
+    columns.put(&transaction.rule_version.to_be_bytes());
+    text(&mut columns, transaction.inputs);
+    text(&mut columns, transaction.area);
+    id(&mut columns, transaction.decided_by);
+    id(&mut columns, transaction.reverses);
+    time(&mut columns, transaction.at);
     for entry in entries {
-        sha.update(entry.id.as_bytes());
-        text(&mut sha, entry.county);
-        text(&mut sha, entry.kind);
-        text(&mut sha, entry.purse);
-        id(&mut sha, entry.owner);
-        sha.update(entry.points.to_be_bytes());
+        columns.put(entry.id.as_bytes());
+        text(&mut columns, entry.county);
+        text(&mut columns, entry.kind);
+        text(&mut columns, entry.purse);
+        id(&mut columns, entry.owner);
+        columns.put(&entry.points.to_be_bytes());
     }
-    sha.finalize().into()
+    Sha256::digest(&columns).into()
+}
+
+/// Where the columns of a seal go: into a hash, or into what will be hashed.
+pub(crate) trait Columns {
+    /// Adds bytes as they are.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Columns for Sha256 {
+    fn put(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+impl Columns for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
 }
 
 /// A text with its length before it. This and the two below are how every seal of the program writes a column.
-pub(crate) fn text(sha: &mut Sha256, text: &str) {
-    sha.update((text.len() as u64).to_be_bytes());
-    sha.update(text.as_bytes());
+pub(crate) fn text(columns: &mut impl Columns, text: &str) {
+    columns.put(&(text.len() as u64).to_be_bytes());
+    columns.put(text.as_bytes());
 }
 
-pub(crate) fn id(sha: &mut Sha256, id: Option<Uuid>) {
+pub(crate) fn id(columns: &mut impl Columns, id: Option<Uuid>) {
     match id {
         Some(id) => {
-            sha.update([1]);
-            sha.update(id.as_bytes());
+            columns.put(&[1]);
+            columns.put(id.as_bytes());
         }
-        None => sha.update([0]),
+        None => columns.put(&[0]),
     }
 }
 
 /// Seconds and nanoseconds: finer than either database keeps, so that no change of a time is too small to be seen.
-pub(crate) fn time(sha: &mut Sha256, at: DateTime<Utc>) {
-    sha.update(at.timestamp().to_be_bytes());
-    sha.update(at.timestamp_subsec_nanos().to_be_bytes());
+pub(crate) fn time(columns: &mut impl Columns, at: DateTime<Utc>) {
+    columns.put(&at.timestamp().to_be_bytes());
+    columns.put(&at.timestamp_subsec_nanos().to_be_bytes());
 }
 
 /// What an entry adds to its account's chain, from the digest of its transaction and its id.

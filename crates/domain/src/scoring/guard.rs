@@ -21,6 +21,8 @@ pub struct Guards {
     pub minutes_tolerance: i64,
     /// Two people who rate each other within so many days.
     pub ring_days: i64,
+    /// A photo that looks like one that proved another service within so many days.
+    pub photo_days: i64,
     /// Claims of one task for one person about one day, whose evidence is alike by at least so many percent.
     pub split_percent: u32,
     /// Claims about something longer ago than so many days are back-dated.
@@ -35,10 +37,23 @@ impl Default for Guards {
             quick_seconds: 60,
             minutes_tolerance: 5,
             ring_days: 30,
+            photo_days: 365,
             split_percent: 70,
             back_dated_days: 7,
             back_dated_claims: 5,
         }
+    }
+}
+
+/// No photo is looked for longer ago than this, in days: a hundred years.
+const PHOTO_DAYS_MOST: i64 = 36_500;
+
+impl Guards {
+    /// From when on a photo counts that proved another service, for one that proves a service at this moment; none when
+    /// photos are not looked at.
+    pub fn photos_since(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let days = self.photo_days.min(PHOTO_DAYS_MOST);
+        if days > 0 { at.checked_sub_signed(TimeDelta::days(days)) } else { None }
     }
 }
 
@@ -152,8 +167,14 @@ pub struct Alike {
     pub evidence: String,
 }
 
-/// Judges a claim beside the others that were not refused.
-pub fn judge_claim(guards: &Guards, claim: &Alike, others: &[Alike]) -> Option<HoldReason> {
+/// Judges a claim beside the others that were not refused. `photo_reused` says that one of its photos was seen before. Of
+/// several reasons the gravest is shown.
+pub fn judge_claim(
+    guards: &Guards,
+    claim: &Alike,
+    others: &[Alike],
+    photo_reused: bool,
+) -> Option<HoldReason> {
     let day = china_date(claim.happened_at);
     let split = |other: &Alike| {
         other.same_person
@@ -165,7 +186,9 @@ pub fn judge_claim(guards: &Guards, claim: &Alike, others: &[Alike]) -> Option<H
     let together = |other: &Alike| (other.made_at - claim.made_at).abs() <= TimeDelta::days(1);
     let burst = others.iter().filter(|other| back_dated(other) && together(other)).count();
     let burst = i64::try_from(burst).unwrap_or(i64::MAX).saturating_add(1);
-    if guards.split_percent > 0 && others.iter().any(split) {
+    if photo_reused {
+        Some(HoldReason::PhotoReused)
+    } else if guards.split_percent > 0 && others.iter().any(split) {
         Some(HoldReason::ClaimSplit)
     } else if guards.back_dated_claims > 0 && back_dated(claim) && burst >= guards.back_dated_claims {
         Some(HoldReason::BackDated)
@@ -184,6 +207,20 @@ mod tests {
 
     fn stretch(from: i64, to: i64) -> Stretch {
         Stretch { from: from * MINUTE, to: to * MINUTE }
+    }
+
+    #[test]
+    fn photos_are_looked_for_so_many_days_back() {
+        let at: DateTime<Utc> = "2026-03-05T01:00:00Z".parse().expect("an instant");
+        let since = |photo_days| Guards { photo_days, ..Guards::default() }.photos_since(at);
+        assert_eq!(since(1), Some(at - TimeDelta::days(1)));
+        assert_eq!(since(365), Guards::default().photos_since(at));
+        for off in [0, -1, i64::MIN] {
+            assert_eq!(since(off), None, "{off}");
+        }
+        for long in [PHOTO_DAYS_MOST, i64::MAX] {
+            assert_eq!(since(long), Some(at - TimeDelta::days(36_500)), "{long}");
+        }
     }
 
     #[test]
@@ -293,7 +330,7 @@ mod tests {
         let (day, made) = ("2026-03-05T01:00:00Z", "2026-03-06T01:00:00Z");
         let words = "上午走访三组独居老人张大爷家，测量血压，打扫院子";
         let first = claim("701", day, made, words);
-        let judge = |other: Alike| judge_claim(&guards, &first, &[other]);
+        let judge = |other: Alike| judge_claim(&guards, &first, &[other], false);
         assert_eq!(judge(first.clone()), Some(HoldReason::ClaimSplit));
         let nearly = format!("{words}。");
         assert_eq!(judge(claim("701", day, made, &nearly)), Some(HoldReason::ClaimSplit));
@@ -304,7 +341,10 @@ mod tests {
         assert_eq!(judge(claim("701", day, made, "下午到二组查看用火用电，清理楼道杂物")), None);
         assert_eq!(judge(Alike { same_person: false, ..first.clone() }), None, "somebody else was there too");
         let off = Guards { split_percent: 0, ..guards };
-        assert_eq!(judge_claim(&off, &first, std::slice::from_ref(&first)), None);
+        assert_eq!(judge_claim(&off, &first, std::slice::from_ref(&first), false), None);
+        let used_again = |others: &[Alike]| judge_claim(&guards, &first, others, true);
+        assert_eq!(used_again(&[]), Some(HoldReason::PhotoReused));
+        assert_eq!(used_again(std::slice::from_ref(&first)), Some(HoldReason::PhotoReused), "the gravest");
     }
 
     #[test]
@@ -313,7 +353,7 @@ mod tests {
         let made = "2026-03-20T01:00:00Z";
         let numbered = |n: usize| claim(&format!("7{n:02}"), "2026-03-05T01:00:00Z", made, "走访");
         let others = |count: usize| (0..count).map(numbered).collect::<Vec<_>>();
-        let judge = |claim: &Alike, count| judge_claim(&guards, claim, &others(count));
+        let judge = |claim: &Alike, count| judge_claim(&guards, claim, &others(count), false);
         let last = numbered(99);
         assert_eq!(judge(&last, 3), None);
         assert_eq!(judge(&last, 4), Some(HoldReason::BackDated), "the fifth");
@@ -322,7 +362,7 @@ mod tests {
         let later = claim("799", "2026-03-05T01:00:00Z", "2026-03-21T01:00:01Z", "走访");
         assert_eq!(judge(&later, 9), None, "not within a day of the others");
         let off = Guards { back_dated_claims: 0, ..guards };
-        assert_eq!(judge_claim(&off, &last, &others(9)), None);
+        assert_eq!(judge_claim(&off, &last, &others(9), false), None);
     }
 
     proptest! {

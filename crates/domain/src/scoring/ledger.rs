@@ -15,6 +15,8 @@ use super::posting::{
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     posted: Vec<PostedTransaction>,
+    /// Where a posting stands among them, by its id.
+    places: BTreeMap<Uuid, usize>,
     balances: BTreeMap<AccountRef, i64>,
     causes: BTreeSet<Cause>,
     answered: BTreeSet<Uuid>,
@@ -36,6 +38,7 @@ impl Ledger {
         self.balances.extend(changed);
         self.causes.insert(posting.cause.clone());
         self.answered.extend(posting.reverses);
+        self.places.entry(id).or_insert(self.posted.len());
         self.posted.push(PostedTransaction { id, posting });
         Ok(&self.posted[self.posted.len() - 1])
     }
@@ -63,9 +66,9 @@ impl Ledger {
         &self.posted
     }
 
-    /// The posting with this id.
+    /// The (first) posting with this id.
     pub fn get(&self, id: Uuid) -> Option<&PostedTransaction> {
-        self.posted.iter().find(|posted| posted.id == id)
+        self.posted.get(*self.places.get(&id)?)
     }
 
     fn check_answer(&self, posting: &Posting) -> Result<(), ScoringFault> {

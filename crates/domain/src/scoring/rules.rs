@@ -429,6 +429,43 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_word() {
+        let kinds = [RuleKind::Base, RuleKind::Bonus, RuleKind::Deduction];
+        assert_eq!(kinds.map(RuleKind::as_str), ["base", "bonus", "deduction"]);
+        for kind in kinds {
+            assert_eq!(serde_json::to_value(kind).expect("json"), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn the_newest_of_all_are_those_of_the_place() {
+        let other = Rule { code: "610".into(), ..rule(7, 1, None) };
+        let there = Rule { area: Some(place("140724104")), ..rule(2, 9, None) };
+        let book = RuleBook::new(vec![rule(1, 3, None), there, other]).expect("a book");
+        let newest = |code: &str| -> Vec<(String, i32)> {
+            book.newest_of_all(place(code)).map(|rule| (rule.code.clone(), rule.version)).collect()
+        };
+        assert_eq!(newest(GRID), [("609".into(), 2), ("610".into(), 7)]);
+        assert_eq!(newest("140724105001"), [("609".into(), 1), ("610".into(), 7)]);
+    }
+
+    #[test]
+    fn a_rule_scores_on_its_own_trigger_where_and_when_it_is_in_force() {
+        let book = RuleBook::sample();
+        let codes = |by| -> Vec<String> {
+            let rules = book.triggered(by, day("2026-03-05"), place(GRID));
+            rules.map(|rule| rule.code.clone()).collect()
+        };
+        assert_eq!(codes(Trigger::Completed), ["609", "D02"]);
+        assert_eq!(codes(Trigger::Rated), ["610"]);
+        assert_eq!(codes(Trigger::Featured), ["B10"]);
+        assert_eq!(codes(Trigger::Activity), ["B01"]);
+        assert_eq!(codes(Trigger::Patrol), ["301"]);
+        let later = RuleBook::new(vec![rule(1, 3, Some("2026-03-06"))]).expect("a book");
+        assert_eq!(later.triggered(Trigger::Completed, day("2026-03-05"), place(GRID)).count(), 0);
+    }
+
+    #[test]
     fn versions_that_contradict_each_other_are_all_named() {
         let twice = RuleBook::new(vec![rule(1, 3, None), rule(1, 4, None), rule(2, 5, None)]);
         let code = || ON_TIME.to_owned();

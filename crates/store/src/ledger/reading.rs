@@ -1,75 +1,109 @@
 //! The ledger's rows as they stand, a piece at a time, for those who check them.
 //!
-//! A transaction comes as one row, its small columns and its entries put together into two texts by the database: ten
-//! million entries are read a multiple faster so than as rows of nine columns each. Fields are separated by `|`, entries
-//! by `;`, and their number is checked, so that a separator inside a forged field cannot pass for another field. What
-//! cannot be read is an answer like any other: whoever forged it must not be able to stop the check.
+//! A piece of two thousand transactions comes as one row: the database puts columns, entries and transactions together
+//! into one text. Ten million entries as rows of nine columns each cost several times as much, nearly all of it for
+//! handing over rows and columns. What stands between the parts are control characters. JSON has none, and no column
+//! that the program writes; a forged one that has makes the parts more than there are rows, and they are counted against
+//! the rows: nothing inside a field can pass for a field, an entry or a transaction. What cannot be read is an answer
+//! like any other: whoever forged it must not be able to stop the check.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, FromQueryResult, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 use xingfuma_domain::scoring::chain::{self, EntryContent, Hash, TransactionContent};
 
-use crate::StoreError;
 use crate::sql;
+use crate::{StoreError, unreadable};
 
 /// Transactions read at once.
 pub(super) const BATCH: u64 = 2_000;
 
+/// What stands between transactions.
+const TRANSACTIONS: char = '\u{1c}';
+/// What stands between a transaction's own columns and its entries.
+const ENTRIES: char = '\u{1d}';
+/// What stands between entries, and behind their number.
+const LINES: char = '\u{1e}';
+/// What stands between columns.
+const FIELDS: char = '\u{1f}';
+
 /// A transaction as it stands, with its entries.
-#[derive(Debug)]
-pub(super) struct Whole {
+#[derive(Debug, Default)]
+pub(super) struct Whole<'a> {
     pub(super) id: Uuid,
-    facts: String,
-    inputs: String,
-    at: DateTime<Utc>,
-    entries: Option<String>,
+    content: Option<TransactionContent<'a>>,
+    lines: Option<Vec<Line<'a>>>,
 }
 
-impl Whole {
-    fn read(row: &QueryResult) -> Result<Whole, DbErr> {
-        Ok(Whole {
-            id: row.try_get_by_index(0)?,
-            facts: row.try_get_by_index(1)?,
-            inputs: row.try_get_by_index(2)?,
-            at: row.try_get_by_index(3)?,
-            entries: row.try_get_by_index(4)?,
-        })
-    }
-
-    fn content(&self) -> Option<TransactionContent<'_>> {
-        let [county, cause, source_type, source_id, rule_code, rule_version, area, decided_by, reverses] =
-            fields(&self.facts)?;
-        Some(TransactionContent {
-            id: self.id,
-            county,
-            cause,
-            source_type,
-            source_id: Uuid::try_parse(source_id).ok()?,
-            rule_code,
-            rule_version: rule_version.parse().ok()?,
-            inputs: &self.inputs,
-            area,
-            decided_by: optional(decided_by)?,
-            reverses: optional(reverses)?,
-            at: self.at,
-        })
+impl<'a> Whole<'a> {
+    /// Takes in the text of a transaction; answers whether it is known at least which one it is.
+    fn read(&mut self, text: &'a str) -> bool {
+        let Some((facts, entries)) = text.split_once(ENTRIES) else { return false };
+        let Some((id, facts)) = facts.split_once(FIELDS) else { return false };
+        let Ok(id) = Uuid::try_parse(id) else { return false };
+        // The room of the lines before is used again.
+        let mut lines = self.lines.take().unwrap_or_default();
+        let read = read_lines(entries, &mut lines).is_some();
+        *self = Whole { id, content: content(id, facts), lines: read.then_some(lines) };
+        true
     }
 
     /// The entries, in the order of their ids; nothing when one of them cannot be read.
-    pub(super) fn entries(&self) -> Option<Vec<Line<'_>>> {
-        let Some(text) = &self.entries else { return Some(Vec::new()) };
-        let mut lines = text.split(';').map(Line::read).collect::<Option<Vec<_>>>()?;
-        lines.sort_by_key(|line| line.content.id);
-        Some(lines)
+    pub(super) fn entries(&self) -> Option<&[Line<'a>]> {
+        self.lines.as_deref()
     }
 
-    /// The digest of the transaction with these entries of it; nothing when it cannot be read.
-    pub(super) fn digest(&self, lines: &[Line<'_>]) -> Option<Hash> {
-        Some(chain::digest(&self.content()?, lines.iter().map(|line| line.content)))
+    /// The digest of the transaction with its entries; nothing when it cannot be read.
+    pub(super) fn digest(&self) -> Option<Hash> {
+        let (content, lines) = (self.content.as_ref()?, self.entries()?);
+        Some(chain::digest(content, lines.iter().map(|line| line.content)))
     }
+}
+
+fn content(id: Uuid, facts: &str) -> Option<TransactionContent<'_>> {
+    let [
+        county,
+        cause,
+        source_type,
+        source_id,
+        rule_code,
+        rule_version,
+        inputs,
+        area,
+        decided_by,
+        reverses,
+        at,
+    ] = fields(facts)?;
+    Some(TransactionContent {
+        id,
+        county,
+        cause,
+        source_type,
+        source_id: Uuid::try_parse(source_id).ok()?,
+        rule_code,
+        rule_version: rule_version.parse().ok()?,
+        inputs,
+        area,
+        decided_by: optional(decided_by)?,
+        reverses: optional(reverses)?,
+        at: instant(at)?,
+    })
+}
+
+/// The entries of a transaction: how many rows there are, then the text of each.
+fn read_lines<'a>(text: &'a str, lines: &mut Vec<Line<'a>>) -> Option<()> {
+    lines.clear();
+    let (rows, text) = text.split_once(LINES)?;
+    let rows: usize = rows.parse().ok()?;
+    if !text.is_empty() {
+        for line in text.split(LINES) {
+            lines.push(Line::read(line)?);
+        }
+    }
+    lines.sort_unstable_by_key(|line| line.content.id);
+    (lines.len() == rows).then_some(())
 }
 
 /// An entry as it stands: what it says, and its place in its account's chain.
@@ -100,7 +134,7 @@ impl<'a> Line<'a> {
 
 /// The fields of a text, when there are as many as there should be.
 fn fields<const N: usize>(text: &str) -> Option<[&str; N]> {
-    let mut parts = text.split('|');
+    let mut parts = text.split(FIELDS);
     let mut fields = [""; N];
     for field in &mut fields {
         *field = parts.next()?;
@@ -111,6 +145,12 @@ fn fields<const N: usize>(text: &str) -> Option<[&str; N]> {
 /// Unreadable, absent, or an id.
 fn optional(text: &str) -> Option<Option<Uuid>> {
     if text.is_empty() { Some(None) } else { Uuid::try_parse(text).ok().map(Some) }
+}
+
+/// A moment as SQLite keeps it, or as PostgreSQL prints it.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let kept = DateTime::parse_from_rfc3339(text);
+    kept.or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z")).ok().map(|at| at.to_utc())
 }
 
 fn unhex(text: &str) -> Option<Hash> {
@@ -135,31 +175,30 @@ fn digit(letter: u8) -> Option<u8> {
     }
 }
 
-/// The columns of [`Whole`], in the database's own words.
-fn columns(backend: DatabaseBackend) -> String {
+/// The text of a transaction with its entries, in the database's own words.
+fn whole(backend: DatabaseBackend) -> String {
     let postgres = backend == DatabaseBackend::Postgres;
-    let id = |column: &str| {
-        if postgres {
-            format!("coalesce({column}::text, '')")
-        } else {
-            format!("coalesce(hex({column}), '')")
-        }
-    };
-    let hash = if postgres { "coalesce(encode(e.hash, 'hex'), '')" } else { "coalesce(hex(e.hash), '')" };
-    let aggregate = if postgres { "string_agg" } else { "group_concat" };
-    let number = |column: &str| {
-        if postgres { format!("coalesce({column}::text, '')") } else { format!("coalesce({column}, '')") }
+    let known = |column: &str| format!("coalesce({column}::text, '')");
+    // SQLite's `hex` of nothing is empty.
+    let id = |column: &str| if postgres { known(column) } else { format!("hex({column})") };
+    let number = |column: &str| if postgres { known(column) } else { format!("coalesce({column}, '')") };
+    let (hash, together, text) = match postgres {
+        true => ("coalesce(encode(e.hash, 'hex'), '')", "string_agg", "::text"),
+        false => ("hex(e.hash)", "group_concat", ""),
     };
     let facts = [
+        id("t.id"),
         "t.county".to_owned(),
         "t.cause".to_owned(),
         "t.source_type".to_owned(),
         id("t.source_id"),
         "t.rule_code".to_owned(),
         number("t.rule_version"),
+        "t.inputs".to_owned(),
         "t.area_code".to_owned(),
         id("t.decided_by"),
         id("t.reverses"),
+        format!("t.at{text}"),
     ];
     let line = [
         id("e.id"),
@@ -172,26 +211,91 @@ fn columns(backend: DatabaseBackend) -> String {
         hash.to_owned(),
     ];
     format!(
-        "t.id, {}, t.inputs, t.at, (SELECT {aggregate}({}, ';') FROM score_entry e WHERE e.transaction_id = t.id)",
-        facts.join(" || '|' || "),
-        line.join(" || '|' || "),
+        "concat_ws('{FIELDS}', {}) || '{ENTRIES}' || (SELECT count(*){text} || '{LINES}' || \
+         coalesce({together}(concat_ws('{FIELDS}', {}), '{LINES}'), '') \
+         FROM score_entry e WHERE e.transaction_id = t.id)",
+        facts.join(", "),
+        line.join(", "),
     )
 }
 
 /// A piece of the ledger.
 pub(super) struct Piece {
-    pub(super) transactions: Vec<Whole>,
-    /// Transactions that could not be read at all.
-    pub(super) unreadable: u64,
-    /// There may be more behind it.
-    pub(super) full: bool,
+    /// Transactions in it.
+    pub(super) rows: u64,
+    /// The last of them; none where none can be read.
+    pub(super) last: Option<Uuid>,
+    text: Vec<u8>,
 }
 
-async fn piece(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> Result<Piece, StoreError> {
-    let rows = conn.query_all_raw(sql::statement(conn, text, values)).await?;
-    let transactions: Vec<Whole> = rows.iter().filter_map(|row| Whole::read(row).ok()).collect();
-    let unreadable = (rows.len() - transactions.len()) as u64;
-    Ok(Piece { transactions, unreadable, full: rows.len() as u64 >= BATCH })
+impl Piece {
+    /// Nothing that can be read at all is an empty text for its rows.
+    fn read(row: &QueryResult) -> Result<Piece, StoreError> {
+        let rows: i64 = row.try_get_by_index(0)?;
+        let text: Option<Vec<u8>> = row.try_get_by_index(2).unwrap_or_default();
+        Ok(Piece {
+            rows: rows.unsigned_abs(),
+            last: row.try_get_by_index(1).unwrap_or_default(),
+            text: text.unwrap_or_default(),
+        })
+    }
+
+    /// Whether there may be more behind it.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= BATCH
+    }
+
+    /// Hands on each transaction; answers how many could not be read at all.
+    pub(super) fn each(&self, take: impl FnMut(&Whole<'_>)) -> u64 {
+        if self.rows == 0 {
+            return 0;
+        }
+        let (parts, read) = match str::from_utf8(&self.text) {
+            Ok(text) => hand_on(text.split(TRANSACTIONS).map(Some), take),
+            // One of them is no text: the others are.
+            Err(_) => {
+                let parts = self.text.split(|byte| char::from(*byte) == TRANSACTIONS);
+                hand_on(parts.map(|part| str::from_utf8(part).ok()), take)
+            }
+        };
+        self.rows.abs_diff(read).max(u64::from(parts != self.rows))
+    }
+}
+
+/// Hands on each transaction; answers how many parts there were, and how many could be read.
+fn hand_on<'a>(parts: impl Iterator<Item = Option<&'a str>>, mut take: impl FnMut(&Whole<'a>)) -> (u64, u64) {
+    let (mut whole, mut count, mut read) = (Whole::default(), 0, 0);
+    for part in parts {
+        count += 1;
+        if part.is_some_and(|part| whole.read(part)) {
+            read += 1;
+            take(&whole);
+        }
+    }
+    (count, read)
+}
+
+/// The transactions that `which` says, as one piece.
+async fn piece(conn: &impl ConnectionTrait, which: &str, values: Vec<Value>) -> Result<Piece, StoreError> {
+    let backend = conn.get_database_backend();
+    let (last, text) = match backend {
+        DatabaseBackend::Postgres => (
+            "max(page.id::text COLLATE \"C\")::uuid",
+            format!("convert_to(string_agg(page.whole, '{TRANSACTIONS}'), 'UTF8')"),
+        ),
+        // An id that was forged into something else is not gone on from.
+        _ => (
+            "max(CASE WHEN typeof(page.id) = 'blob' AND length(page.id) = 16 THEN page.id END)",
+            format!("CAST(group_concat(page.whole, '{TRANSACTIONS}') AS blob)"),
+        ),
+    };
+    let whole = whole(backend);
+    let text = format!(
+        "SELECT count(*), {last}, {text} \
+         FROM (SELECT t.id AS id, {whole} AS whole FROM score_transaction t {which}) AS page"
+    );
+    let row = conn.query_one_raw(sql::statement(conn, &text, values)).await?;
+    row.as_ref().map(Piece::read).unwrap_or_else(|| Err(unreadable("a count that is none")))
 }
 
 /// Transactions behind `after`, by id.
@@ -200,9 +304,7 @@ pub(super) async fn after(conn: &impl ConnectionTrait, after: Option<Uuid>) -> R
         Some(after) => ("WHERE t.id > $1", vec![after.into()]),
         None => ("", Vec::new()),
     };
-    let columns = columns(conn.get_database_backend());
-    let text = format!("SELECT {columns} FROM score_transaction t {condition} ORDER BY t.id LIMIT {BATCH}");
-    piece(conn, &text, values).await
+    piece(conn, &format!("{condition} ORDER BY t.id LIMIT {BATCH}"), values).await
 }
 
 /// The digests of transactions, where they are there and can be read, by id.
@@ -210,16 +312,12 @@ pub(super) async fn digests(
     conn: &impl ConnectionTrait,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Hash>, StoreError> {
-    let columns = columns(conn.get_database_backend());
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(500) {
         let list = sql::list(1, ids.len());
         let values = ids.iter().map(|id| Value::from(*id)).collect();
-        let text = format!("SELECT {columns} FROM score_transaction t WHERE t.id IN ({list})");
-        for whole in piece(conn, &text, values).await?.transactions {
-            let digest = whole.entries().and_then(|lines| whole.digest(&lines));
-            found.extend(digest.map(|digest| (whole.id, digest)));
-        }
+        let piece = piece(conn, &format!("WHERE t.id IN ({list})"), values).await?;
+        piece.each(|whole| found.extend(whole.digest().map(|digest| (whole.id, digest))));
     }
     Ok(found)
 }

@@ -17,24 +17,31 @@ pub(crate) async fn seal_existing(conn: &impl ConnectionTrait) -> Result<(), Sto
     let mut after = None;
     loop {
         let piece = reading::after(conn, after).await?;
-        let Some(last) = piece.transactions.last().map(|whole| whole.id) else { break };
-        for whole in &piece.transactions {
-            let entries = whole.entries();
-            let digest = entries.as_ref().and_then(|entries| whole.digest(entries));
-            let (Some(entries), Some(digest)) = (entries, digest) else {
-                return Err(unreadable(format!("transaction {}", whole.id)));
-            };
-            for content in entries.iter().map(|line| line.content) {
-                let Some(owner) = content.owner else { continue };
-                let account =
-                    (content.county.to_owned(), owner, content.kind.to_owned(), content.purse.to_owned());
-                let chain = chains.entry(account).or_default();
-                *chain = chain.next(&chain::leaf(&digest, content.id));
-                let text = "UPDATE score_entry SET seq = $2, hash = $3 WHERE id = $1";
-                let values = vec![content.id.into(), chain.seq.into(), chain.head.to_vec().into()];
-                sql::run(conn, text, values).await?;
+        let (mut links, mut left_out) = (Vec::new(), None);
+        let unread = piece.each(|whole| match whole.digest().zip(whole.entries()) {
+            Some((digest, entries)) => {
+                for content in entries.iter().map(|line| line.content) {
+                    let Some(owner) = content.owner else { continue };
+                    let account =
+                        (content.county.to_owned(), owner, content.kind.to_owned(), content.purse.to_owned());
+                    let chain = chains.entry(account).or_default();
+                    *chain = chain.next(&chain::leaf(&digest, content.id));
+                    links.push((content.id, *chain));
+                }
             }
+            None => left_out = Some(whole.id),
+        });
+        if let Some(id) = left_out {
+            return Err(unreadable(format!("transaction {id}")));
         }
+        if unread > 0 {
+            return Err(unreadable(format!("{unread} transactions")));
+        }
+        for (id, chain) in links {
+            let text = "UPDATE score_entry SET seq = $2, hash = $3 WHERE id = $1";
+            sql::run(conn, text, vec![id.into(), chain.seq.into(), chain.head.to_vec().into()]).await?;
+        }
+        let Some(last) = piece.last else { break };
         after = Some(last);
     }
     for ((county, owner, kind, purse), chain) in chains {

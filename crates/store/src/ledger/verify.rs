@@ -213,7 +213,7 @@ impl Walk {
         let mut piece = reading::after(conn, None).await?;
         loop {
             // A piece of which nothing can be read has no last row to go on from.
-            let last = piece.transactions.last().map(|whole| whole.id).filter(|_| piece.full);
+            let last = piece.last.filter(|_| piece.is_full());
             let checked = tokio::task::spawn_blocking(move || {
                 self.piece(&piece);
                 self
@@ -238,12 +238,9 @@ impl Walk {
     }
 
     fn piece(&mut self, piece: &Piece) {
-        if piece.unreadable > 0 {
+        self.verdict.transactions += piece.rows;
+        if piece.each(|whole| self.transaction(whole)) > 0 {
             self.verdict.add(Fault { what: What::Unreadable, ..Fault::default() });
-        }
-        self.verdict.transactions += piece.transactions.len() as u64 + piece.unreadable;
-        for whole in &piece.transactions {
-            self.transaction(whole);
         }
     }
 
@@ -264,7 +261,7 @@ impl Walk {
         }
     }
 
-    fn transaction(&mut self, whole: &Whole) {
+    fn transaction(&mut self, whole: &Whole<'_>) {
         let fault = |what| Fault { transaction: Some(whole.id), what, ..Fault::default() };
         // An account whose entry cannot be read falls behind its head, and is looked at for that.
         let Some(lines) = whole.entries() else { return self.verdict.add(fault(What::Unreadable)) };
@@ -272,15 +269,15 @@ impl Walk {
         if !lines.iter().any(|line| line.content.owner.is_some()) {
             self.verdict.add(fault(What::NoEntries));
         }
-        if !is_balanced(&lines) {
+        if !is_balanced(lines) {
             self.verdict.add(fault(What::Unbalanced));
         }
-        let digest = whole.digest(&lines);
-        for line in &lines {
+        let digest = whole.digest();
+        for line in lines {
             let Some(owner) = line.content.owner else { continue };
             let walked = self.account(owner, line.content.county, line.content.kind, line.content.purse);
             walked.entries += 1;
-            walked.sum += i128::from(line.content.points);
+            walked.sum += points(line);
             let next = digest.map(|digest| walked.chain.next(&chain::leaf(&digest, line.content.id)));
             match next {
                 Some(next) if line.seq == Some(next.seq) && line.hash == Some(next.head) => {
@@ -338,10 +335,16 @@ impl Walk {
 }
 
 fn is_balanced(lines: &[Line<'_>]) -> bool {
-    lines.iter().all(|one| {
-        let of_purse = lines.iter().filter(|other| other.content.purse == one.content.purse);
-        of_purse.map(|line| i128::from(line.content.points)).sum::<i128>() == 0
+    let same_purse = |one: &Line<'_>, other: &Line<'_>| one.content.purse == other.content.purse;
+    lines.iter().enumerate().all(|(n, one)| {
+        // A purse is summed up once, at its first line.
+        lines[..n].iter().any(|before| same_purse(one, before))
+            || lines[n..].iter().filter(|other| same_purse(one, other)).map(points).sum::<i128>() == 0
     })
+}
+
+fn points(line: &Line<'_>) -> i128 {
+    i128::from(line.content.points)
 }
 
 /// The head of a chain, with its balance.
