@@ -37,6 +37,7 @@ mod media;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod own_records;
 mod parts_json;
 mod patrols;
 mod periods;
@@ -174,6 +175,7 @@ operations!(
     hazards::list,
     hazards::answer,
     volunteers::transfer,
+    volunteers::reinstate,
     volunteers::unread,
     beside::check_in,
     beside::conclude,

@@ -11,8 +11,11 @@ use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuil
 use crate::Document;
 
 const CURSOR: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
+/// Of a list whose lines have numbers: the lists of notices and of stars.
+const LINE_CURSOR: &str = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$";
 const AREA_CODE: &str = "^([0-9]{6}|[0-9]{9}|[0-9]{12}|[0-9]{15}|[0-9]{18})$";
 const MONTH: &str = "^[0-9]{4}-(0[1-9]|1[0-2])$";
+const TIME: &str = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$";
 
 /// Parameters wherever they stand.
 const PARAMETERS: [(&str, &str); 8] = [
@@ -27,12 +30,18 @@ const PARAMETERS: [(&str, &str); 8] = [
 ];
 
 /// Properties of bodies, by body and name.
-const PROPERTIES: [(&str, &str, &str); 5] = [
+const PROPERTIES: [(&str, &str, &str); 11] = [
     ("CloseBody", "month", MONTH),
     ("OpenBody", "areaCode", AREA_CODE),
     ("PlaceBody", "channel", "^(scan|app|hotline|patrol)$"),
     ("PlaceBody", "urgency", "^(urgent|priority|normal|complex)$"),
+    ("ProposeBody", "areaCode", AREA_CODE),
+    ("QuietJson", "from", TIME),
+    ("QuietJson", "to", TIME),
+    ("RecordBody", "areaCode", AREA_CODE),
     ("RevisitBody", "outcome", "^(solved|unsolved|unreachable)$"),
+    ("ShiftJson", "from", TIME),
+    ("ShiftJson", "to", TIME),
 ];
 
 /// Says what each of them looks like.
@@ -40,13 +49,15 @@ pub(crate) struct Shapes;
 
 impl utoipa::Modify for Shapes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
-            for parameter in operation.parameters.iter_mut().flatten() {
-                if let RefOr::T(parameter) = parameter {
-                    shape_parameter(parameter);
+        for (path, item) in &mut document.paths.paths {
+            for operation in operations_mut(item) {
+                for parameter in operation.parameters.iter_mut().flatten() {
+                    if let RefOr::T(parameter) = parameter {
+                        shape_parameter(path, parameter);
+                    }
                 }
+                add_refusals(operation);
             }
-            add_refusals(operation);
         }
         let Some(components) = &mut document.components else { return };
         for (body, name, pattern) in PROPERTIES {
@@ -58,15 +69,16 @@ impl utoipa::Modify for Shapes {
     }
 }
 
-fn shape_parameter(parameter: &mut Parameter) {
+fn shape_parameter(path: &str, parameter: &mut Parameter) {
     let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
     // There is no null in a header: one that is not sent is absent.
     if parameter.parameter_in == ParameterIn::Header {
         schema.schema_type = SchemaType::Type(Type::String);
     }
     let shape = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
-    if let Some((_, pattern)) = shape.filter(|_| is_text(schema)) {
-        schema.pattern = Some((*pattern).to_owned());
+    if let Some((name, pattern)) = shape.filter(|_| is_text(schema)) {
+        let numbered = *name == "cursor" && path.ends_with("/lines");
+        schema.pattern = Some(if numbered { LINE_CURSOR } else { *pattern }.to_owned());
     }
 }
 
@@ -205,6 +217,73 @@ mod tests {
                 panic!("no property {name}")
             };
             assert_eq!(property.pattern.as_deref(), Some(pattern));
+        }
+    }
+
+    /// Of two structures that are called the same the specification would describe one.
+    #[test]
+    fn every_schema_has_a_name_of_its_own() {
+        let mut found = std::collections::HashMap::new();
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).expect("the sources");
+        for file in files.map(|file| file.expect("a file").path()) {
+            let text = std::fs::read_to_string(&file).expect("its text");
+            let mut described = false;
+            for line in text.lines().map(str::trim_start) {
+                described |= line.starts_with("#[derive(") && line.contains("ToSchema");
+                let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+                if described && matches!(words.next(), Some("struct" | "enum")) {
+                    described = false;
+                    let name = words.next().expect("a name").split(['<', '(', ';']).next().expect("a name");
+                    let before = found.insert(name.to_owned(), file.clone());
+                    assert!(
+                        before.is_none(),
+                        "{name} in {} and {}",
+                        file.display(),
+                        before.expect("one").display()
+                    );
+                }
+            }
+        }
+        assert!(found.contains_key("PlaceBody") && found.contains_key("PartParam"), "{found:?}");
+    }
+
+    /// A number without bounds may be larger than what the program can read.
+    #[test]
+    fn every_number_of_a_request_has_bounds() {
+        let mut document = Document::openapi();
+        let mut numbers = Vec::new();
+        let mut bodies = Vec::new();
+        for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+            for parameter in operation.parameters.iter().flatten() {
+                let RefOr::T(parameter) = parameter else { continue };
+                let Some(RefOr::T(Schema::Object(schema))) = &parameter.schema else { continue };
+                numbers.push((parameter.name.clone(), schema.clone()));
+            }
+            let contents = operation.request_body.iter().flat_map(|body| body.content.values());
+            for content in contents {
+                let RefOr::T(content) = content else { continue };
+                let Some(RefOr::Ref(body)) = &content.schema else { continue };
+                bodies.push(body.ref_location.rsplit('/').next().expect("a name").to_owned());
+            }
+        }
+        bodies.extend(["ContactRequest", "QuietJson", "ShiftJson"].map(str::to_owned));
+        let schemas = &document.components.as_ref().expect("components").schemas;
+        for body in &bodies {
+            let Some(RefOr::T(Schema::Object(body))) = schemas.get(body) else { panic!("no {body}") };
+            for (name, property) in &body.properties {
+                let RefOr::T(Schema::Object(property)) = property else { continue };
+                numbers.push((name.clone(), property.clone()));
+            }
+        }
+        let is_number = |schema: &Object| match &schema.schema_type {
+            SchemaType::Type(kind) => matches!(kind, Type::Integer | Type::Number),
+            SchemaType::Array(kinds) => kinds.iter().any(|kind| matches!(kind, Type::Integer | Type::Number)),
+            SchemaType::AnyValue => false,
+        };
+        numbers.retain(|(_, schema)| is_number(schema));
+        assert!(numbers.len() > 20, "{numbers:?}");
+        for (name, schema) in numbers {
+            assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{name} has no bounds");
         }
     }
 
