@@ -30,7 +30,7 @@ const PARAMETERS: [(&str, &str); 8] = [
 ];
 
 /// Properties of bodies, by body and name.
-const PROPERTIES: [(&str, &str, &str); 11] = [
+const PROPERTIES: [(&str, &str, &str); 13] = [
     ("CloseBody", "month", MONTH),
     ("OpenBody", "areaCode", AREA_CODE),
     ("PlaceBody", "channel", "^(scan|app|hotline|patrol)$"),
@@ -39,6 +39,8 @@ const PROPERTIES: [(&str, &str, &str); 11] = [
     ("QuietJson", "from", TIME),
     ("QuietJson", "to", TIME),
     ("RecordBody", "areaCode", AREA_CODE),
+    ("RecordBody", "format", "^(csv|json)$"),
+    ("RecordBody", "part", "^(people|teams|projects|training|awards|hours|ratings)$"),
     ("RevisitBody", "outcome", "^(solved|unsolved|unreachable)$"),
     ("ShiftJson", "from", TIME),
     ("ShiftJson", "to", TIME),

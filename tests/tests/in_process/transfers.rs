@@ -220,7 +220,11 @@ async fn who_was_suspended_comes_back(county: SmallCounty) {
     // A leader who was suspended comes back as a volunteer.
     county.app.begin_transfer(&people.township, wish(&people.leader, None, true)).await.expect("it may");
     reinstate(&people.township, &people.leader, "返乡").await.expect("it may");
-    assert_eq!(county.number("SELECT count(*) FROM team WHERE leader_id IS NOT NULL").await, 0);
+    let led = format!(
+        "SELECT count(*) FROM team WHERE leader_id = {}",
+        literal(&county, people.leader.actor.person)
+    );
+    assert_eq!(county.number(&led).await, 0);
     let leading = format!(
         "SELECT count(*) FROM role_grant WHERE revoked_at IS NULL AND role = 'grid_leader' AND person_id = {}",
         literal(&county, people.leader.actor.person)
