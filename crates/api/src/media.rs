@@ -254,7 +254,7 @@ struct LinkParams {
     #[serde(rename = "for")]
     what: Option<String>,
     /// Until when it is good; comes with the link.
-    #[param(minimum = 0, maximum = 253402300799)]
+    #[param(minimum = 0, maximum = 253402300799_i64)]
     until: Option<i64>,
     /// Its signature; comes with the link.
     signature: Option<String>,

@@ -231,7 +231,8 @@ fn all<R, J: From<R>>(rows: Vec<R>) -> Vec<J> {
 }
 
 fn patrols(rows: Vec<OwnPatrol>, notes: Vec<OwnPatrolNote>) -> Vec<PatrolCopyJson> {
-    let of = |patrol: Uuid| notes.iter().filter(move |note| note.patrol_id == patrol).cloned().collect();
+    let of =
+        |patrol: Uuid| notes.iter().filter(move |note| note.patrol_id == patrol).cloned().collect::<Vec<_>>();
     let copy = |row: OwnPatrol| PatrolCopyJson {
         id: row.id,
         area_code: row.area_code,

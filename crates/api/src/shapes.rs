@@ -261,8 +261,8 @@ mod tests {
                 let Some(RefOr::T(Schema::Object(schema))) = &parameter.schema else { continue };
                 numbers.push((parameter.name.clone(), schema.clone()));
             }
-            let contents = operation.request_body.iter().flat_map(|body| body.content.values());
-            for content in contents {
+            let Some(RefOr::T(body)) = &operation.request_body else { continue };
+            for content in body.content.values() {
                 let RefOr::T(content) = content else { continue };
                 let Some(RefOr::Ref(body)) = &content.schema else { continue };
                 bodies.push(body.ref_location.rsplit('/').next().expect("a name").to_owned());
