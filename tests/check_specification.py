@@ -176,7 +176,7 @@ def tasks(people, long):
             continue
         if role == "county_admin":
             yield f"{role}, every edge", person, ["--phases", "coverage"]
-        yield role, person, ["--phases", "examples,fuzzing,stateful", "-n", "4"]
+        yield role, person, ["--phases", "examples,fuzzing,stateful", "-n", "2"]
 
 
 def check(program, long, only):

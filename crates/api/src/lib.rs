@@ -351,6 +351,7 @@ pub fn serve(
         ActixApp::new()
             .app_data(shared.clone())
             .wrap(middleware::from_fn(request_id::finish))
+            .configure(shapes::serve_written_out)
             .configure(serve_operations)
             .configure(&pages)
             .service(SwaggerUi::new("/docs/{_:.*}").url("/api/v1/openapi.json", Document::openapi()))

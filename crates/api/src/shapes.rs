@@ -3,6 +3,8 @@
 
 use std::sync::LazyLock;
 
+use actix_web::guard::{GuardContext, fn_guard};
+use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
@@ -150,12 +152,31 @@ pub(crate) fn operations_mut(path: &mut PathItem) -> impl Iterator<Item = &mut O
     [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
 }
 
+/// Paths with their methods.
+static PATHS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let document = Document::openapi();
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+});
+
+/// A path that is written out and also fits one with an id has no methods but its own: another method is not taken for a
+/// question about something of that id. To be configured before the operations.
+pub(crate) fn serve_written_out(config: &mut ServiceConfig) {
+    for (path, methods) in PATHS.iter() {
+        let is_shadowed = PATHS.iter().any(|(other, _)| other != path && fits(other, path));
+        if path.contains('{') || !is_shadowed {
+            continue;
+        }
+        let another = move |request: &GuardContext<'_>| {
+            let asked = request.head().method.as_str();
+            methods.split(", ").all(|method| method != asked)
+        };
+        let nothing = web::to(crate::problem::nothing_here);
+        config.service(web::resource(path.as_str()).guard(fn_guard(another)).default_service(nothing));
+    }
+}
+
 /// The methods of a path, as the header `Allow` names them; none for a path that is not there.
 pub(crate) fn methods_of(path: &str) -> Option<String> {
-    static PATHS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-        let document = Document::openapi();
-        document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
-    });
     // Of two that fit, the one that is written out: `/orders/similar` before `/orders/{id}`.
     let fitting = PATHS.iter().filter(|(pattern, _)| fits(pattern, path));
     fitting.min_by_key(|(pattern, _)| pattern.matches('{').count()).map(|(_, methods)| methods.clone())
@@ -283,7 +304,7 @@ mod tests {
             SchemaType::AnyValue => false,
         };
         numbers.retain(|(_, schema)| is_number(schema));
-        assert!(numbers.len() > 20, "{numbers:?}");
+        assert!(numbers.len() > 20, "only {} numbers", numbers.len());
         for (name, schema) in numbers {
             assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{name} has no bounds");
         }
