@@ -7,21 +7,28 @@ use uuid::Uuid;
 use xingfuma_api::{Tokens, cursor};
 use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::masking::{mask_name, mask_text};
+use xingfuma_domain::multipart::{boundary, one_file};
 use xingfuma_domain::phone::Phone;
+use xingfuma_domain::picture::PictureKind;
 use xingfuma_domain::sign::SignCode;
+use xingfuma_media::{Bounds, PictureFault, renewed};
 
 /// A target by its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them. Images in multipart bodies belong here as soon as they are taken in.
-pub const TARGETS: [Target; 6] = [
+/// All of them.
+pub const TARGETS: [Target; 7] = [
     ("sign_code", sign_code),
     ("badge_number", badge_number),
     ("cursor", cursor_of_a_page),
     ("access_token", access_token),
     ("phone", phone),
     ("masking", masking),
+    ("multipart", multipart),
 ];
+
+/// Small, so that a picture costs little: what is refused is refused by the same lines.
+const BOUNDS: Bounds = Bounds { pixels_most: 64 * 1024, side_longest: 48 };
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -164,4 +171,64 @@ pub fn masking(bytes: &[u8]) {
         let masked = mask_text(&around).text;
         assert!(!masked.contains(&number[7..]) && !masked.contains(&number[3..7]), "{masked}");
     }
+}
+
+/// A `Content-Type`, a newline and a body, as they are sent to the upload. What comes out of the body is a part of it that
+/// does not hold the delimiter; what is framed comes out again; and whatever file that is, it becomes a picture with
+/// nothing in it but pixels, or is refused for what it is.
+pub fn multipart(bytes: &[u8]) {
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (kind, body) = (text(&bytes[..line]), bytes.get(line + 1..).unwrap_or_default());
+    let Ok(boundary) = boundary(&kind) else {
+        picture(body);
+        return;
+    };
+    assert!((1..=70).contains(&boundary.len()) && boundary.is_ascii(), "{boundary}");
+    let delimiter = format!("\r\n--{boundary}");
+    let holds = |file: &[u8]| file.windows(delimiter.len()).any(|part| part == delimiter.as_bytes());
+    if let Ok(file) = one_file(&boundary, body) {
+        assert!(file.len() + 2 * boundary.len() < body.len() && !holds(file));
+        picture(file);
+    }
+    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    let framed =
+        [&delimiter.as_bytes()[2..], b"\r\n", head.as_bytes(), body, delimiter.as_bytes(), b"--"].concat();
+    match one_file(&boundary, &framed) {
+        Ok(file) => assert_eq!(file, body),
+        Err(fault) => assert!(holds(body), "{fault}"),
+    }
+}
+
+fn picture(file: &[u8]) {
+    let kind = PictureKind::of(file);
+    let made = match renewed(file, BOUNDS) {
+        Ok(made) => made,
+        Err(fault) => {
+            assert_eq!(fault == PictureFault::UnknownKind, kind.is_none(), "{fault}");
+            return;
+        }
+    };
+    assert!(kind.is_some());
+    assert!(
+        (1..=BOUNDS.side_longest).contains(&made.width) && (1..=BOUNDS.side_longest).contains(&made.height)
+    );
+    assert_eq!(PictureKind::of(&made.jpeg), Some(PictureKind::Jpeg));
+    only_pixels(&made.jpeg);
+    let again = renewed(&made.jpeg, BOUNDS).expect("what was made here is good");
+    assert_eq!((again.width, again.height), (made.width, made.height));
+}
+
+/// Up to its scan a JPEG has tables, a frame and the mark of its kind: no comment, no Exif, no profile.
+fn only_pixels(jpeg: &[u8]) {
+    const JFIF: u8 = 0xe0;
+    const SCAN: u8 = 0xda;
+    let mut at = 2;
+    while let Some([0xff, marker, high, low]) = jpeg.get(at..at + 4) {
+        if *marker == SCAN {
+            return;
+        }
+        assert!(*marker == JFIF || matches!(marker, 0xc0..=0xc4 | 0xdb | 0xdd), "segment {marker:#x}");
+        at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    panic!("a picture without a scan");
 }

@@ -105,7 +105,12 @@ fn bad_input(people: &People) {
 
 /// Three want the two places at one moment; once it is over there is nothing to join.
 fn room(people: &People) {
-    let made = people.village.post("/activities", &people.activity(3_600_000, 7_200_000, 2)).expect(201);
+    let announced =
+        || people.village.get("/activities?limit=100").expect(200)["items"].as_array().map(Vec::len);
+    let before = announced();
+    let made =
+        people.village.post_twice("/activities", &people.activity(3_600_000, 7_200_000, 2)).expect(201);
+    assert_eq!(announced(), before.map(|count| count + 1), "one activity");
     let path = format!("/activities/{}", text(&made, "id"));
     for stranger in [&people.resident, &people.foreign] {
         assert_eq!(stranger.get(&path).problem(404), "not_found");
@@ -159,16 +164,18 @@ fn four_steps(people: &People) {
     let code = json!({ "code": people.village.get(&format!("{path}/code")).expect(200)["code"] });
     assert_eq!(step(first, "check-in", json!({ "code": "?" })).problem(422), "invalid_fields");
     let begun = Instant::now();
-    let inside = loop {
-        let answer = step(first, "check-in", code.clone());
+    let (check_in, key) = (format!("{path}/check-in"), fresh_key());
+    let checked_in = loop {
+        let answer = first.post_with(&check_in, &[(IDEMPOTENCY_KEY, &key)], &code);
         if answer.status == 200 {
-            break answer.json();
+            break answer;
         }
         assert_eq!(answer.problem(409), "activity_not_begun");
         assert!(begun.elapsed() < SOON, "it never began");
         sleep(Duration::from_millis(50));
     };
-    assert!(inside["part"]["checkedInAt"].is_string(), "{inside}");
+    first.is_kept(&check_in, &key, code.to_string().as_bytes(), true, &checked_in);
+    assert!(checked_in.json()["part"]["checkedInAt"].is_string(), "{}", checked_in.text());
     assert_eq!(step(first, "check-in", code.clone()).problem(409), "already_checked_in");
     assert_eq!(step(third, "check-in", code.clone()).problem(409), "not_joined");
     assert_eq!(step(third, "join", json!({})).problem(409), "activity_begun");
@@ -194,8 +201,7 @@ fn four_steps(people: &People) {
         sleep(Duration::from_millis(50));
     };
     assert_eq!(done.json()["part"]["minutes"], 0, "a few seconds are no minute: {}", done.text());
-    let again = feed(first, &key);
-    assert_eq!((again.text(), again.header("idempotent-replayed")), (done.text(), Some("true")));
+    first.is_kept(&format!("{path}/feedback"), &key, words.to_string().as_bytes(), true, &done);
     assert_eq!(feed(first, &fresh_key()).problem(409), "already_fed_back");
     assert_eq!(feed(second, &fresh_key()).problem(409), "was_not_there");
     assert_eq!(feed(third, &fresh_key()).problem(409), "not_joined");
@@ -245,12 +251,11 @@ fn patrol(people: &People) {
     let service = first.post(&format!("{path}/hazards"), &hazard(code("service")));
     assert_eq!(service.problem(422), "invalid_fields");
     let key = fresh_key();
-    let report = |key: &str| {
-        first.post_with(&format!("{path}/hazards"), &[(IDEMPOTENCY_KEY, key)], &hazard(code("report")))
-    };
+    let (hazards, found) = (format!("{path}/hazards"), hazard(code("report")));
+    let report = |key: &str| first.post_with(&hazards, &[(IDEMPOTENCY_KEY, key)], &found);
     let placed = report(&key);
     assert_eq!((&placed.expect(201)["kind"], &placed.json()["step"]), (&json!("report"), &json!("点")));
-    assert_eq!(report(&key).header("idempotent-replayed"), Some("true"));
+    first.is_kept(&hazards, &key, found.to_string().as_bytes(), true, &placed);
     let order = text(&placed.json(), "id");
     assert_eq!(first.get(&format!("/orders/{order}")).expect(200)["kind"], "report");
     let seen = people.village.get(&path).expect(200);
@@ -258,7 +263,7 @@ fn patrol(people: &People) {
     assert_eq!(seen["notes"][1]["orderId"], order, "{seen}");
 
     let summary = json!({ "summary": "发现一处隐患" });
-    let ended = first.post(&format!("{path}/end"), &summary).expect(200);
+    let ended = first.post_twice(&format!("{path}/end"), &summary).expect(200);
     assert_eq!((&ended["visits"], &ended["minutes"]), (&json!(1), &json!(0)), "{ended}");
     assert_eq!(first.post(&format!("{path}/end"), &summary).problem(409), "patrol_ended");
     assert_eq!(first.post(&format!("{path}/visits"), &visit).problem(409), "patrol_ended");

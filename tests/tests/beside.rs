@@ -18,13 +18,16 @@ const WITHIN: Duration = Duration::from_secs(15);
 #[test]
 fn beside_alone() {
     let demo = Demo::start();
-    story(demo.base(), demo.accounts());
+    story(demo.base(), demo.accounts(), |statement| demo.sql(statement));
 }
 
 #[test]
 fn beside_in_a_fleet() {
     let fleet = Fleet::start(1, 1);
-    story(&fleet.bases()[0], fleet.accounts());
+    story(&fleet.bases()[0], fleet.accounts(), |statement| {
+        // Ids are bytes in SQLite, and text there only in hexadecimal digits.
+        fleet.sql(&statement.replace("hex(id)", "id"))
+    });
 }
 
 struct People {
@@ -34,10 +37,11 @@ struct People {
     township: Client,
     operator: Client,
     department: Client,
+    admin: Client,
     sign: String,
 }
 
-fn story(base: &str, accounts: &Accounts) {
+fn story(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String) {
     let log_in = |account| Client::log_in(base, account);
     let people = People {
         residents: accounts.all("resident").into_iter().map(log_in).collect(),
@@ -46,12 +50,15 @@ fn story(base: &str, accounts: &Accounts) {
         township: log_in(accounts.township_dispatcher()),
         operator: log_in(accounts.one("operator")),
         department: log_in(accounts.one("department")),
+        admin: log_in(accounts.one("county_admin")),
         sign: accounts.sign().to_owned(),
     };
     duplicates(&people);
+    help(&people, &sql);
     whistle(&people);
     correction(&people);
     revisit(&people);
+    suspension(&people);
 }
 
 fn place(people: &People, resident: usize, category: &str, description: &str) -> String {
@@ -120,6 +127,57 @@ fn duplicates(people: &People) {
     assert_eq!((&seen["status"], &seen["completion"]["summary"]), (&json!("completed"), &json!("已换灯泡")));
     let rated = json!({ "stars": 5, "solved": true });
     people.residents[1].post(&format!("/orders/{follower}/rate"), &rated).expect(200);
+}
+
+/// Another team is asked to help, twice under one key: one helping order.
+fn help(people: &People, sql: &impl Fn(&str) -> String) {
+    let order = place_and_wait(people, 0, "院子积水，请帮忙抽水");
+    let path = format!("/orders/{order}");
+    people.volunteer.post(&format!("{path}/accept"), &json!({})).expect(200);
+    let own = text(&people.volunteer.get("/me").expect(200)["roles"][0], "teamId");
+    let teams = sql("SELECT hex(id) FROM team ORDER BY id LIMIT 2").to_lowercase();
+    let other =
+        teams.lines().find(|team| team.replace('-', "") != own.replace('-', "")).expect("another team");
+    let wanted = json!({ "teamId": other, "task": "请带抽水泵到场协助" });
+    let orders = || sql("SELECT count(*) FROM orders").parse::<i64>().expect("a number");
+    let before = orders();
+    let helped = people.village.post_twice(&format!("{path}/help"), &wanted).expect(200);
+    assert_eq!(helped["helpers"].as_array().map(Vec::len), Some(1), "{helped}");
+    assert_eq!(orders(), before + 1, "one helping order");
+    assert_eq!(people.village.post(&format!("{path}/help"), &wanted).problem(409), "already_helps");
+}
+
+/// A suspended volunteer has no role and is offered nothing; reinstated he has both again, once.
+fn suspension(people: &People) {
+    let order = place_and_wait(people, 1, "代交水费");
+    let accept = format!("/orders/{order}/accept");
+    let before = people.volunteer.get("/me").expect(200);
+    let path = |verb: &str| format!("/volunteers/{}/{verb}", before["id"].as_str().expect("an id"));
+    let (reason, reinstate) = (json!({ "reason": "外出务工返乡" }), path("reinstate"));
+    assert_eq!(people.village.post(&reinstate, &reason).problem(409), "not_suspended");
+    let leaves = json!({ "reason": "外出务工", "suspend": true });
+    people.village.post(&path("transfer"), &leaves).expect(200);
+    assert_eq!(people.volunteer.get("/me").expect(200)["roles"], json!([]));
+    assert_eq!(people.volunteer.post(&accept, &json!({})).problem(404), "not_found");
+    assert_eq!(
+        people.volunteer.post(&reinstate, &reason).problem(404),
+        "not_found",
+        "he is nobody there now"
+    );
+    assert_eq!(people.residents[0].post(&reinstate, &reason).problem(404), "not_found");
+    assert_eq!(people.village.post(&reinstate, &json!({ "reason": " " })).problem(422), "invalid_fields");
+
+    assert_eq!(people.village.post_twice(&reinstate, &reason).status, 204);
+    let after = people.volunteer.get("/me").expect(200);
+    assert_eq!(after["roles"], before["roles"], "one role, with the team and the grid that he had");
+    assert_eq!(people.village.post(&reinstate, &reason).problem(409), "not_suspended");
+    let log =
+        people.admin.get(&format!("/audit?personId={}", before["id"].as_str().expect("an id"))).expect(200);
+    let times = |action: &str| {
+        log["items"].as_array().expect("items").iter().filter(|line| line["action"] == action).count()
+    };
+    assert_eq!([times("volunteer_suspended"), times("volunteer_reinstated")], [1, 1], "{log}");
+    people.volunteer.post(&accept, &json!({})).expect(200);
 }
 
 fn whistle(people: &People) {

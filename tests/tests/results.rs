@@ -319,7 +319,8 @@ fn stars(people: &People, sql: &impl Fn(&str) -> String) {
         "nobody_rises"
     );
     yesterdays(people, sql);
-    let made = people.township.post("/stars/rounds", &body(&township, &yesterday)).expect(201);
+    let made = people.township.post_twice("/stars/rounds", &body(&township, &yesterday)).expect(201);
+    assert_eq!(sql("SELECT count(*) FROM star_round"), "1");
     assert_eq!((&made["lines"], &made["status"]), (&json!(2), &json!("notice")));
     for area in [township.as_str(), "140724"] {
         assert_eq!(
@@ -370,7 +371,8 @@ fn stars(people: &People, sql: &impl Fn(&str) -> String) {
     for (stranger, code) in [(&people.township, "forbidden"), (&people.auditor, "forbidden")] {
         assert_eq!(stranger.post(&confer, &json!({})).problem(403), code);
     }
-    assert_eq!(people.admin.post(&confer, &json!({})).expect(200)["status"], "conferred");
+    assert_eq!(people.admin.post_keyed_only(&confer).expect(200)["status"], "conferred");
+    assert_eq!(sql("SELECT count(*) FROM star_award"), "1");
     assert_eq!(people.admin.post(&confer, &json!({})).problem(409), "round_conferred");
     assert_eq!(people.first.get("/stars").expect(200)["stars"], 0, "struck");
     assert_eq!(people.second.get("/stars").expect(200)["stars"], 1);

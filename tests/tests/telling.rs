@@ -113,7 +113,10 @@ fn preferences(volunteer: &Client) {
     {
         assert_eq!(put(volunteer, "/me/preferences", &bad).status, 400, "{bad}");
     }
-    let subscribed = volunteer.post("/me/subscriptions", &json!({ "templates": ["progress"] })).expect(200);
+    let subscribed =
+        volunteer.post_twice("/me/subscriptions", &json!({ "templates": ["progress"] })).expect(200);
+    let after = volunteer.get("/me/preferences").expect(200);
+    assert_eq!(after, subscribed, "agreed to once, though it was told twice");
     let progress = subscribed["templates"]
         .as_array()
         .expect("templates")

@@ -96,8 +96,10 @@ struct ActivityBody {
     ends_at: DateTime<Utc>,
     /// Minutes of it that are spent on the way; none where it is left out.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 960)]
     travel_minutes: i64,
     /// 1 to 10,000.
+    #[schema(minimum = 1, maximum = 10000)]
     capacity: i64,
 }
 

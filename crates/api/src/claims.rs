@@ -137,6 +137,7 @@ struct ClaimBody {
     /// When it took place: at most 31 days ago.
     happened_at: DateTime<Utc>,
     /// Where the rule leaves a choice.
+    #[schema(minimum = -1000000, maximum = 1000000)]
     points: Option<i64>,
     /// What shows it, in words.
     evidence: String,
@@ -232,6 +233,7 @@ struct DecideBody {
     /// Granted or refused.
     grant: bool,
     /// Where the rule leaves a choice; those that were asked for where none are named.
+    #[schema(minimum = -1000000, maximum = 1000000)]
     points: Option<i64>,
     reason: String,
 }

@@ -112,7 +112,7 @@ struct GiveBody {
     #[schema(example = "publishing")]
     kind: String,
     /// The version of the text that was shown.
-    #[schema(example = 1)]
+    #[schema(example = 1, minimum = 1, maximum = 1000000)]
     version: i64,
 }
 

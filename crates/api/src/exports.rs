@@ -39,10 +39,23 @@ struct RecordBody {
     reason: Option<String>,
 }
 
+/// The file as JSON.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the file in the specification; it is written in pieces")]
+struct RecordJson {
+    /// The part.
+    #[schema(example = "hours")]
+    part: String,
+    /// One object a row; what is empty is absent.
+    #[schema(value_type = Vec<Object>)]
+    rows: Vec<serde_json::Value>,
+}
+
 /// Take out a part of the volunteer record. Each export is in the audit log; it is not repeated under a key.
 #[utoipa::path(post, path = "/api/v1/exports/volunteer-record", tag = "figures", request_body = RecordBody,
     security(("bearer" = [])),
-    responses((status = 200, description = "the file, in pieces", content_type = "text/csv", body = String),
+    responses((status = 200, description = "the file, in pieces",
+            content((String = "text/csv"), (RecordJson = "application/json"))),
         (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody, description = "too_many_requests")))]
 #[post("/api/v1/exports/volunteer-record")]

@@ -11,6 +11,7 @@ use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 use xingfuma_app::command::{Keyed, Reply};
 use xingfuma_app::once::Once;
@@ -160,10 +161,41 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
                     Problem::new(400, "malformed_json").with_detail("an object is expected, not an array")
                 );
             }
-            let read = serde_json::from_slice(text)
-                .map_err(|error| Problem::new(400, "malformed_json").with_detail(where_it_fails(&error)))?;
-            Ok(Body { read, bytes })
+            Ok(Body { read: read(text)?, bytes })
         })
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let malformed = |error| Problem::new(400, "malformed_json").with_detail(where_it_fails(&error));
+    let error = match serde_json::from_slice(text) {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    // `5.0` is an integer, in JSON and in the specification; what reads numbers here says that it is none.
+    let mut value: Value = serde_json::from_slice(text).map_err(malformed)?;
+    if make_whole(&mut value) {
+        serde_json::from_value(value).map_err(malformed)
+    } else {
+        Err(malformed(error))
+    }
+}
+
+/// Writes numbers that are whole without their fraction; answers whether there was one.
+fn make_whole(value: &mut Value) -> bool {
+    /// Up to here every whole number is exact as it was read.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(given) if given.fract() == 0.0 && given.abs() <= EXACT => {
+                *value = Value::from(given as i64);
+                true
+            }
+            _ => false,
+        },
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| make_whole(item) || any),
+        Value::Object(members) => members.values_mut().fold(false, |any, item| make_whole(item) || any),
+        _ => false,
     }
 }
 
@@ -320,4 +352,34 @@ fn version_in(body: &[u8]) -> Option<i64> {
         version: i64,
     }
     serde_json::from_slice::<Versioned>(body).ok().map(|versioned| versioned.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Counted {
+        count: i64,
+        inner: Option<Vec<u32>>,
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        let counted = |text: &str| read::<Counted>(text.as_bytes()).ok();
+        for (text, count) in [("5", 5), ("5.0", 5), ("5e0", 5), ("-0.0", 0), ("-3.00", -3), ("1.5e1", 15)] {
+            let wanted = Counted { count, inner: None };
+            assert_eq!(counted(&format!("{{\"count\": {text}}}")), Some(wanted), "{text}");
+        }
+        assert_eq!(
+            counted("{\"count\": 1, \"inner\": [2.0, 3]}"),
+            Some(Counted { count: 1, inner: Some(vec![2, 3]) })
+        );
+        for bad in ["5.5", "1e300", "-1e300", "9007199254740994.0", "\"5\"", "null", "[5]", ""] {
+            assert_eq!(counted(&format!("{{\"count\": {bad}}}")), None, "{bad}");
+        }
+        assert_eq!(counted("{\"count\": 5.0, \"other\": 1}"), None, "an unknown field stays unknown");
+        assert_eq!(counted("{\"count\": 5.0, \"inner\": [-1.0]}"), None);
+    }
 }

@@ -69,7 +69,7 @@ struct BoardLineJson {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct BoardJson {
+struct LeaderboardJson {
     #[schema(example = "2026-10")]
     month: String,
     /// Whether the month is sealed; as long as its notice runs, objections may change it.
@@ -77,8 +77,8 @@ struct BoardJson {
     items: Vec<BoardLineJson>,
 }
 
-impl From<Board> for BoardJson {
-    fn from(board: Board) -> BoardJson {
+impl From<Board> for LeaderboardJson {
+    fn from(board: Board) -> LeaderboardJson {
         let mut items: Vec<BoardLineJson> = Vec::with_capacity(board.lines.len());
         for (place, (row, name)) in (1..).zip(board.lines) {
             let rank = items.last().filter(|last| last.points == row.points).map_or(place, |last| last.rank);
@@ -94,13 +94,13 @@ impl From<Board> for BoardJson {
                 hand_made: row.hand_made,
             });
         }
-        BoardJson { month: board.month.to_string(), sealed: board.sealed, items }
+        LeaderboardJson { month: board.month.to_string(), sealed: board.sealed, items }
     }
 }
 
 /// The board of a published month: by team or by area; by person where the county has that board.
 #[utoipa::path(get, path = "/api/v1/leaderboards", tag = "score", params(BoardQuery), security(("bearer" = [])),
-    responses((status = 200, body = BoardJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+    responses((status = 200, body = LeaderboardJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 404, body = ProblemBody, description = "no month is published, or not this one; no board of persons")))]
 #[get("/api/v1/leaderboards")]
 async fn read_board(
@@ -120,10 +120,10 @@ async fn read_board(
         return Ok(HttpResponse::Ok().json(of_persons(&period, ranked)));
     };
     let found = state.app.run(async move { app.board_of(month, by, limit).await }).await?;
-    Ok(HttpResponse::Ok().json(BoardJson::from(found)))
+    Ok(HttpResponse::Ok().json(LeaderboardJson::from(found)))
 }
 
-fn of_persons(period: &PeriodRow, ranked: Vec<Ranked>) -> BoardJson {
+fn of_persons(period: &PeriodRow, ranked: Vec<Ranked>) -> LeaderboardJson {
     let line = |one: Ranked| BoardLineJson {
         rank: one.rank.unsigned_abs(),
         team: one.team,
@@ -134,7 +134,7 @@ fn of_persons(period: &PeriodRow, ranked: Vec<Ranked>) -> BoardJson {
         points: one.points,
         hand_made: one.hand_made,
     };
-    BoardJson {
+    LeaderboardJson {
         month: period.month.clone(),
         sealed: period.sealed_at.is_some(),
         items: ranked.into_iter().map(line).collect(),

@@ -37,6 +37,7 @@ mod media;
 mod order_json;
 pub mod orders;
 mod own_data;
+mod own_records;
 mod parts_json;
 mod patrols;
 mod periods;
@@ -174,6 +175,7 @@ operations!(
     hazards::list,
     hazards::answer,
     volunteers::transfer,
+    volunteers::reinstate,
     volunteers::unread,
     beside::check_in,
     beside::conclude,
@@ -349,6 +351,7 @@ pub fn serve(
         ActixApp::new()
             .app_data(shared.clone())
             .wrap(middleware::from_fn(request_id::finish))
+            .configure(shapes::serve_written_out)
             .configure(serve_operations)
             .configure(&pages)
             .service(SwaggerUi::new("/docs/{_:.*}").url("/api/v1/openapi.json", Document::openapi()))

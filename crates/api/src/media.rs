@@ -36,7 +36,8 @@ const AS_PICTURE: [(&str, &str); 4] = [
 ];
 
 /// A file in a multipart body.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body in the specification; read by hand")]
 struct UploadBody {
     /// JPEG, PNG or WebP; at most 8 MiB and 24 million pixels unless the county says otherwise.
@@ -254,6 +255,7 @@ struct LinkParams {
     #[serde(rename = "for")]
     what: Option<String>,
     /// Until when it is good; comes with the link.
+    #[param(minimum = 0, maximum = 253402300799_i64)]
     until: Option<i64>,
     /// Its signature; comes with the link.
     signature: Option<String>,

@@ -268,7 +268,8 @@ struct DecisionJson {
 #[utoipa::path(get, path = "/api/v1/orders/{id}/decision", tag = "orders", params(("id" = Uuid, Path)),
     security(("bearer" = [])),
     responses((status = 200, body = DecisionJson), (status = 401, body = ProblemBody),
-        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "not_decided: the queue has not come to it yet")))]
 #[get("/api/v1/orders/{id}/decision")]
 async fn decision(
     state: web::Data<State>,
@@ -387,7 +388,7 @@ struct CompleteBody {
     #[schema(example = "药已送到")]
     summary: String,
     /// Minutes of service without travel, 1 to 1,440.
-    #[schema(example = 25)]
+    #[schema(example = 25, minimum = 1, maximum = 1440)]
     minutes: i64,
     /// Photos of one's own that were uploaded before and not attached yet, at most 9.
     #[serde(default)]
@@ -497,11 +498,12 @@ pub(crate) async fn command(
     Ok(respond(state.app.run(async move { app.command(ask, asked).await }).await?))
 }
 
-macro_rules! commands {
-    ($($(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;)+) => {$(
+/// One command: `[..]` is the type of its key, which the specification calls required where it is no `Option`.
+macro_rules! order_command {
+    ([$($key:tt)+] $(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;) => {
         $(#[$about])*
         #[utoipa::path(post, path = $path, tag = "orders", request_body = $body, security(("bearer" = [])),
-            params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header), ("If-Match" = Option<String>, Header)),
+            params(("id" = Uuid, Path), ("Idempotency-Key" = $($key)+, Header), ("If-Match" = Option<String>, Header)),
             responses((status = 200, body = OrderJson), (status = 400, body = ProblemBody),
                 (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
                 (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
@@ -519,7 +521,14 @@ macro_rules! commands {
             let asked = read(body.read)?;
             command(state, caller, &request, &order, &body.bytes, asked).await
         }
-    )+};
+    };
+}
+
+/// Commands that take a key, and can do without.
+macro_rules! commands {
+    ($($(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;)+) => {
+        $(order_command! { [Option<String>] $(#[$about])* $name $path $body $read; })+
+    };
 }
 
 commands! {
@@ -541,18 +550,10 @@ commands! {
     arrive "/api/v1/orders/{id}/arrive" ArriveBody |body| {
         Ok(Request::Arrive { sign: body.sign_code, badge: body.badge })
     };
-    /// Say that it is done. `Idempotency-Key` is required: points move.
-    complete "/api/v1/orders/{id}/complete" CompleteBody |body| {
-        Ok(Request::Complete { summary: body.summary, minutes: body.minutes, media: body.media_ids })
-    };
     /// Ask the resident; clocks stand still.
     wait "/api/v1/orders/{id}/wait" WaitBody |body| Ok(Request::Wait { question: body.question });
     /// Answer; work goes on.
     answer "/api/v1/orders/{id}/answer" AnswerBody |body| Ok(Request::Answer { answer: body.answer });
-    /// 评: rate. `Idempotency-Key` is required: points move.
-    rate "/api/v1/orders/{id}/rate" RateBody |body| {
-        Ok(Request::Rate { stars: body.stars, solved: body.solved, tags: body.tags, comment: body.comment })
-    };
     /// 返工: reopen, within 7 days and at most twice.
     reopen "/api/v1/orders/{id}/reopen" ReasonBody |body| Ok(Request::Reopen { reason: body.reason });
     /// Call off.
@@ -579,5 +580,19 @@ commands! {
     /// 限期整改: a corrective notice with a term, about a report. It is not completed before the re-inspection.
     correct "/api/v1/orders/{id}/corrections" CorrectBody |body| {
         Ok(Request::Correct { addressee: body.addressee, demand: body.demand, term_days: body.term_days })
+    };
+}
+
+order_command! { [String]
+    /// Say that it is done. `Idempotency-Key` is required: points move.
+    complete "/api/v1/orders/{id}/complete" CompleteBody |body| {
+        Ok(Request::Complete { summary: body.summary, minutes: body.minutes, media: body.media_ids })
+    };
+}
+
+order_command! { [String]
+    /// 评: rate. `Idempotency-Key` is required: points move.
+    rate "/api/v1/orders/{id}/rate" RateBody |body| {
+        Ok(Request::Rate { stars: body.stars, solved: body.solved, tags: body.tags, comment: body.comment })
     };
 }

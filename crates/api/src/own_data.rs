@@ -12,6 +12,8 @@ use crate::consents::{WordJson, words};
 use crate::extract::LoggedIn;
 use crate::me::MeJson;
 use crate::order_json::OrderJson;
+use crate::own_records::RecordsCopyJson;
+use crate::preferences::{PreferencesJson, preferences_json};
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Serialize, ToSchema)]
@@ -86,6 +88,10 @@ struct OwnDataJson {
     photos: Vec<PhotoCopyJson>,
     points: PointsCopyJson,
     messages: Vec<MessageCopyJson>,
+    /// How he wants to be told.
+    preferences: PreferencesJson,
+    /// Activities, patrols, stars, certificates, held points, claims, appeals, objections, redemptions, leaves, badges.
+    records: RecordsCopyJson,
     /// What he agreed to, and took back.
     consents: Vec<WordJson>,
     /// Who was shown what, and why.
@@ -138,6 +144,8 @@ impl From<OwnData> for OwnDataJson {
                 entries: entries.collect(),
             },
             messages: messages.collect(),
+            preferences: preferences_json(&own.preferences),
+            records: RecordsCopyJson::from(own.records),
             consents: words(person, own.consents),
             disclosures: disclosures.collect(),
             person: MeJson::from(own.me),

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,6 +15,7 @@ use xingfuma_store::periods::objections::ObjectionRow;
 use xingfuma_store::periods::{CountedRow, LineRow, PeriodRow};
 
 use crate::State;
+use crate::cursor;
 use crate::extract::{Body, Items, LoggedIn, Page, id, keyed, query, required_key, respond};
 use crate::problem::{Problem, ProblemBody};
 
@@ -101,6 +100,7 @@ struct CloseBody {
     #[schema(value_type = String, example = "2026-10")]
     month: YearMonth,
     /// Working days of the public notice: 1 to 60, 5 where nobody says otherwise.
+    #[schema(minimum = 1, maximum = 60)]
     working_days: Option<u32>,
 }
 
@@ -166,7 +166,7 @@ async fn notices(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 /// A line of a public notice: no name and no id, because nobody has agreed to be named.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct LineJson {
+struct NoticeLineJson {
     /// Its number: the passbook of its person says which one is his.
     number: i64,
     /// The village; the county for whoever belongs to none.
@@ -183,9 +183,9 @@ struct LineJson {
     status: String,
 }
 
-impl From<&LineRow> for LineJson {
-    fn from(row: &LineRow) -> LineJson {
-        LineJson {
+impl From<&LineRow> for NoticeLineJson {
+    fn from(row: &LineRow) -> NoticeLineJson {
+        NoticeLineJson {
             number: row.number,
             area_code: row.area_code.chars().take(12).collect(),
             points: row.points,
@@ -215,8 +215,7 @@ impl NoticePage {
     fn after(&self) -> Result<i64, Problem> {
         let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
         let Some(cursor) = &self.cursor else { return Ok(0) };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
-        bytes.try_into().map(i64::from_be_bytes).map_err(|_| bad())
+        cursor::decode_number(cursor).ok_or_else(bad)
     }
 
     fn area(&self) -> Result<Option<AreaCode>, Problem> {
@@ -228,7 +227,7 @@ impl NoticePage {
 /// The lines of a public notice, by number. Public.
 #[utoipa::path(get, path = "/api/v1/score/notices/{month}/lines", tag = "score",
     params(("month" = String, Path), NoticePage),
-    responses((status = 200, body = Items<LineJson>), (status = 400, body = ProblemBody),
+    responses((status = 200, body = Items<NoticeLineJson>), (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody)))]
 #[get("/api/v1/score/notices/{month}/lines")]
 async fn notice_lines(
@@ -243,8 +242,9 @@ async fn notice_lines(
     let app = state.app.clone();
     let rows = state.app.run(async move { app.notice_lines(month, area, after, limit).await }).await?;
     let full = rows.len() as u64 >= limit;
-    let next = rows.last().filter(|_| full).map(|row| URL_SAFE_NO_PAD.encode(row.number.to_be_bytes()));
-    Ok(HttpResponse::Ok().json(Items { items: rows.iter().map(LineJson::from).collect(), next_cursor: next }))
+    let next = rows.last().filter(|_| full).map(|row| cursor::encode_number(row.number));
+    Ok(HttpResponse::Ok()
+        .json(Items { items: rows.iter().map(NoticeLineJson::from).collect(), next_cursor: next }))
 }
 
 /// An objection.
@@ -295,6 +295,7 @@ fn render_objection(status: u16) -> RenderObjection {
 #[serde(deny_unknown_fields)]
 struct ObjectBody {
     /// The number of the line.
+    #[schema(minimum = 1, maximum = 1000000)]
     line: i64,
     reason: String,
 }
@@ -367,7 +368,7 @@ impl From<&CountedRow> for CountedJson {
 #[serde(rename_all = "camelCase")]
 struct ObjectionSeenJson {
     objection: ObjectionJson,
-    line: LineJson,
+    line: NoticeLineJson,
     /// Whose line.
     person_id: Uuid,
     entries: Vec<CountedJson>,
@@ -377,7 +378,7 @@ impl From<&ObjectionSeen> for ObjectionSeenJson {
     fn from(seen: &ObjectionSeen) -> ObjectionSeenJson {
         ObjectionSeenJson {
             objection: ObjectionJson::from(&seen.row),
-            line: LineJson::from(&seen.line),
+            line: NoticeLineJson::from(&seen.line),
             person_id: seen.row.person_id,
             entries: seen.entries.iter().map(CountedJson::from).collect(),
         }

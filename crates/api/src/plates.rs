@@ -96,14 +96,14 @@ async fn reports(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CloseBody {
+struct CloseSignReportBody {
     /// `in_order`, `replaced` or `revoked`.
     #[schema(example = "in_order")]
     outcome: String,
 }
 
 /// Close a report: somebody has looked at the sign.
-#[utoipa::path(post, path = "/api/v1/sign-reports/{id}/close", tag = "directory", request_body = CloseBody,
+#[utoipa::path(post, path = "/api/v1/sign-reports/{id}/close", tag = "directory", request_body = CloseSignReportBody,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
@@ -113,7 +113,7 @@ async fn close_report(
     LoggedIn(caller): LoggedIn,
     request: HttpRequest,
     of: web::Path<String>,
-    body: Body<CloseBody>,
+    body: Body<CloseSignReportBody>,
 ) -> Result<HttpResponse, Problem> {
     let once = once_silently(&state, &caller, &request, &body.bytes)?;
     let (app, of) = (state.app.clone(), id(&of)?);
@@ -123,13 +123,13 @@ async fn close_report(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReasonBody {
+struct SignReasonBody {
     /// Why.
     reason: String,
 }
 
 /// Take a sign out of force: scanning it says so, and nothing can be ordered by it.
-#[utoipa::path(post, path = "/api/v1/signs/{code}/revoke", tag = "directory", request_body = ReasonBody,
+#[utoipa::path(post, path = "/api/v1/signs/{code}/revoke", tag = "directory", request_body = SignReasonBody,
     params(("code" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
@@ -140,7 +140,7 @@ async fn revoke_sign(
     LoggedIn(caller): LoggedIn,
     request: HttpRequest,
     code: web::Path<String>,
-    body: Body<ReasonBody>,
+    body: Body<SignReasonBody>,
 ) -> Result<HttpResponse, Problem> {
     let once = once_silently(&state, &caller, &request, &body.bytes)?;
     let (app, code) = (state.app.clone(), code.into_inner());
@@ -158,7 +158,7 @@ struct NewSignJson {
 }
 
 /// Put another sign in the place of one, which is out of force from now on.
-#[utoipa::path(post, path = "/api/v1/signs/{code}/replace", tag = "directory", request_body = ReasonBody,
+#[utoipa::path(post, path = "/api/v1/signs/{code}/replace", tag = "directory", request_body = SignReasonBody,
     params(("code" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 201, body = NewSignJson), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
@@ -169,7 +169,7 @@ async fn replace_sign(
     LoggedIn(caller): LoggedIn,
     request: HttpRequest,
     code: web::Path<String>,
-    body: Body<ReasonBody>,
+    body: Body<SignReasonBody>,
 ) -> Result<HttpResponse, Problem> {
     let once = Once::json(keyed(&state, &caller, &request, &body.bytes)?, 201, |sign: &NewSign| {
         NewSignJson { code: sign.code.to_string(), area_code: sign.area.to_string() }

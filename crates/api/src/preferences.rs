@@ -1,15 +1,16 @@
 //! How the caller wants to be told.
 
-use actix_web::{HttpResponse, get, post, put, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xingfuma_app::message::Offered;
+use xingfuma_app::once::Once;
 use xingfuma_domain::deadline::QuietHours;
 use xingfuma_domain::message::Preferences;
 
 use crate::State;
 use crate::duty::QuietJson;
-use crate::extract::{Body, LoggedIn};
+use crate::extract::{Body, LoggedIn, keyed, respond};
 use crate::problem::{Problem, ProblemBody};
 
 /// A template of WeChat, for `wx.requestSubscribeMessage`.
@@ -30,7 +31,7 @@ struct TemplateJson {
 /// How somebody wants to be told; the inbox has every message in any case.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct PreferencesJson {
+pub(crate) struct PreferencesJson {
     /// By WeChat.
     wechat: bool,
     /// By SMS, where WeChat cannot be.
@@ -42,19 +43,24 @@ struct PreferencesJson {
     templates: Vec<TemplateJson>,
 }
 
-fn json((kept, offered): (Preferences, Vec<Offered>)) -> HttpResponse {
-    let template = |one: Offered| TemplateJson {
-        name: one.name,
-        template_id: one.template.id,
+/// As the caller is told of them.
+pub(crate) fn preferences_json((kept, offered): &(Preferences, Vec<Offered>)) -> PreferencesJson {
+    let template = |one: &Offered| TemplateJson {
+        name: one.name.clone(),
+        template_id: one.template.id.clone(),
         long_term: one.template.long_term,
         remaining: one.remaining,
     };
-    HttpResponse::Ok().json(PreferencesJson {
+    PreferencesJson {
         wechat: kept.wechat,
         sms: kept.sms,
         quiet_hours: kept.quiet.map(QuietJson::from),
-        templates: offered.into_iter().map(template).collect(),
-    })
+        templates: offered.iter().map(template).collect(),
+    }
+}
+
+fn json(known: &(Preferences, Vec<Offered>)) -> HttpResponse {
+    HttpResponse::Ok().json(preferences_json(known))
 }
 
 /// How the caller is told.
@@ -63,7 +69,7 @@ fn json((kept, offered): (Preferences, Vec<Offered>)) -> HttpResponse {
 #[get("/api/v1/me/preferences")]
 async fn read(state: web::Data<State>, LoggedIn(caller): LoggedIn) -> Result<HttpResponse, Problem> {
     let app = state.app.clone();
-    Ok(json(state.app.run(async move { app.preferences(&caller).await }).await?))
+    Ok(json(&state.app.run(async move { app.preferences(&caller).await }).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -93,7 +99,7 @@ async fn keep(
         app.keep_preferences(&caller, wanted).await?;
         app.preferences(&caller).await
     };
-    Ok(json(state.app.run(work).await?))
+    Ok(json(&state.app.run(work).await?))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -107,19 +113,18 @@ struct SubscribeBody {
 /// Tell that the caller has just accepted messages in WeChat. WeChat's own ledger decides; this one spares it calls, and
 /// tells the mini-program when to ask again.
 #[utoipa::path(post, path = "/api/v1/me/subscriptions", tag = "me", request_body = SubscribeBody,
-    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, body = PreferencesJson), (status = 400, body = ProblemBody),
         (status = 401, body = ProblemBody), (status = 422, body = ProblemBody, description = "template_unknown")))]
 #[post("/api/v1/me/subscriptions")]
 async fn subscribe(
     state: web::Data<State>,
     LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
     body: Body<SubscribeBody>,
 ) -> Result<HttpResponse, Problem> {
+    let once = Once::json(keyed(&state, &caller, &request, &body.bytes)?, 200, preferences_json);
     let app = state.app.clone();
-    let work = async move {
-        app.subscribe(&caller, body.read.templates).await?;
-        app.preferences(&caller).await
-    };
-    Ok(json(state.app.run(work).await?))
+    let work = async move { app.subscribe(&caller, body.read.templates, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }

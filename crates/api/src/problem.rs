@@ -291,6 +291,8 @@ fn title(code: &str, english: bool) -> &'static str {
         "too_many_helpers" => ("协助队伍已达上限", "As many teams as can help one order"),
         "hazard_answered" => ("该隐患已答复", "The hazard was answered already"),
         "transfer_open" => ("该志愿者的转办正在进行", "His work is being handed on already"),
+        "not_decided" => ("尚未派单，暂无派单依据", "Nothing has been decided about it yet"),
+        "not_suspended" => ("该志愿者未被停用", "The volunteer is not suspended"),
         "not_extendable" => ("该类服务单不能延期", "No extension for this urgency"),
         "already_extended" => ("只能延期一次", "Extended already"),
         "nothing_to_revisit" => ("没有待办的回访", "No revisit is owed"),

@@ -76,6 +76,7 @@ fn render(app: &App, status: u16, reader: Uuid) -> Render<RedemptionRow> {
 struct RedeemBody {
     goods_id: Uuid,
     /// Pieces: 1 to 100.
+    #[schema(minimum = 1, maximum = 100)]
     quantity: i64,
 }
 

@@ -183,6 +183,7 @@ struct OfferBody {
     shop_id: Uuid,
     name: String,
     /// Points for one piece: 1 to 1,000,000.
+    #[schema(minimum = 1, maximum = 1000000)]
     price: i64,
 }
 
@@ -231,6 +232,7 @@ async fn list_goods(
 struct GoodsBody {
     name: String,
     /// Points for one piece: 1 to 1,000,000. What is reserved keeps the price it was reserved at.
+    #[schema(minimum = 1, maximum = 1000000)]
     price: i64,
     /// Whether it is offered.
     active: bool,
@@ -260,6 +262,7 @@ async fn change_goods(
 #[serde(deny_unknown_fields)]
 struct CountBody {
     /// Pieces more, or less (negative), than the stock says.
+    #[schema(minimum = -1000000, maximum = 1000000)]
     change: i64,
     reason: String,
 }
@@ -320,6 +323,7 @@ impl From<&DonationSeen> for DonationJson {
 struct DonateBody {
     goods_id: Uuid,
     /// Pieces. There is no field for money: points never become cash, nor cash points.
+    #[schema(minimum = 1, maximum = 1000000)]
     quantity: i64,
     donor: String,
     /// The donor is a person, not an organisation.

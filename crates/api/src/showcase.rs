@@ -12,6 +12,7 @@ use xingfuma_store::posts::PostRow;
 
 use crate::State;
 use crate::extract::{Body, Items, LoggedIn, Page, id, keyed, query, required_key, respond};
+use crate::orders::Nothing;
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Deserialize, ToSchema)]
@@ -202,10 +203,6 @@ async fn pending(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct RejectBody {
     reason: String,
 }
@@ -229,11 +226,12 @@ async fn command(
     Ok(respond(state.app.run(work).await?))
 }
 
-macro_rules! commands {
-    ($($(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;)+) => {$(
+/// One command: `[..]` is the type of its key, which the specification calls required where it is no `Option`.
+macro_rules! post_command {
+    ([$($key:tt)+] $(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;) => {
         $(#[$about])*
         #[utoipa::path(post, path = $path, tag = "showcase", request_body = $body, security(("bearer" = [])),
-            params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)),
+            params(("id" = Uuid, Path), ("Idempotency-Key" = $($key)+, Header)),
             responses((status = 200, body = PostJson), (status = 400, body = ProblemBody),
                 (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
                 (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
@@ -250,7 +248,14 @@ macro_rules! commands {
             let asked = read(body.read);
             command(state, caller, &request, &post, &body.bytes, asked).await
         }
-    )+};
+    };
+}
+
+/// Commands that take a key, and can do without.
+macro_rules! commands {
+    ($($(#[$about:meta])* $name:ident $path:tt $body:ident $read:expr;)+) => {
+        $(post_command! { [Option<String>] $(#[$about])* $name $path $body $read; })+
+    };
 }
 
 commands! {
@@ -260,8 +265,11 @@ commands! {
     approve "/api/v1/showcase/{id}/approve" Nothing |_| PostCommand::Approve;
     /// The moderator does not agree.
     reject "/api/v1/showcase/{id}/reject" RejectBody |body| PostCommand::Reject { reason: body.reason };
-    /// Put it among the best (精选). `Idempotency-Key` is required: points move.
-    feature "/api/v1/showcase/{id}/feature" Nothing |_| PostCommand::Feature;
     /// Resident, volunteer or moderator take it back, at once.
     withdraw "/api/v1/showcase/{id}/withdraw" Nothing |_| PostCommand::Withdraw;
+}
+
+post_command! { [String]
+    /// Put it among the best (精选). `Idempotency-Key` is required: points move.
+    feature "/api/v1/showcase/{id}/feature" Nothing |_| PostCommand::Feature;
 }

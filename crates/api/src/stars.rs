@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +14,7 @@ use xingfuma_domain::scoring::{NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, St
 use xingfuma_store::stars::{RoundRow, StarLineRow, StarObjectionRow};
 
 use crate::State;
+use crate::cursor;
 use crate::extract::{Body, Items, LoggedIn, Page, id, query, required_key, respond};
 use crate::problem::{Problem, ProblemBody};
 
@@ -151,6 +150,7 @@ struct ProposeBody {
     #[schema(example = "2026-10-31")]
     as_of: NaiveDate,
     /// Working days of the public notice: 1 to 60, 5 where nobody says otherwise.
+    #[schema(minimum = 1, maximum = 60)]
     working_days: Option<u32>,
 }
 
@@ -227,15 +227,12 @@ async fn lines(
     let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
     let after = match &page.cursor {
         None => 0,
-        Some(cursor) => {
-            let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
-            bytes.try_into().map(i64::from_be_bytes).map_err(|_| bad())?
-        }
+        Some(cursor) => cursor::decode_number(cursor).ok_or_else(bad)?,
     };
     let app = state.app.clone();
     let rows = state.app.run(async move { app.star_lines(round, after, limit).await }).await?;
     let full = rows.len() as u64 >= limit;
-    let next = rows.last().filter(|_| full).map(|row| URL_SAFE_NO_PAD.encode(row.number.to_be_bytes()));
+    let next = rows.last().filter(|_| full).map(|row| cursor::encode_number(row.number));
     Ok(HttpResponse::Ok()
         .json(Items { items: rows.iter().map(StarLineJson::from).collect(), next_cursor: next }))
 }
@@ -302,6 +299,7 @@ fn render_objection(status: u16) -> RenderStarObjection {
 #[serde(deny_unknown_fields)]
 struct StarObjectBody {
     /// The number of the line.
+    #[schema(minimum = 1, maximum = 1000000)]
     line: i64,
     reason: String,
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use xingfuma_app::transfer::TransferRequest;
 
 use crate::State;
-use crate::extract::{Body, Items, LoggedIn, Page, id, query};
+use crate::extract::{Body, Items, LoggedIn, Page, id, once_silently, query, respond};
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Deserialize, IntoParams)]
@@ -119,4 +119,35 @@ async fn transfer(
     let request = TransferRequest { volunteer, to, reason, suspend };
     let done = state.app.run(async move { app.transfer_work(&caller, request).await }).await?;
     Ok(HttpResponse::Ok().json(TransferJson { id: done.id, handed_on: done.handed_on, left: done.left }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReinstateBody {
+    /// Why; at most 200 characters.
+    #[schema(example = "外出务工返乡，恢复服务")]
+    reason: String,
+}
+
+/// Take the suspension of a volunteer back: whoever could have suspended him. He is a volunteer of the team and the grid
+/// that he had; orders that were handed on stay with the others.
+#[utoipa::path(post, path = "/api/v1/volunteers/{id}/reinstate", tag = "dispatch",
+    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = ReinstateBody, security(("bearer" = [])),
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "not_suspended"), (status = 422, body = ProblemBody)))]
+#[post("/api/v1/volunteers/{id}/reinstate")]
+async fn reinstate(
+    state: web::Data<State>,
+    LoggedIn(caller): LoggedIn,
+    request: HttpRequest,
+    volunteer: web::Path<String>,
+    body: Body<ReinstateBody>,
+) -> Result<HttpResponse, Problem> {
+    let once = once_silently(&state, &caller, &request, &body.bytes)?;
+    let volunteer = id(&volunteer)?;
+    let app = state.app.clone();
+    let work = async move { app.reinstate_volunteer(&caller, volunteer, &body.read.reason, &once).await };
+    Ok(respond(state.app.run(work).await?))
 }

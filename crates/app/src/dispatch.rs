@@ -84,8 +84,8 @@ impl App {
     /// Why this team: for the leader, the dispatcher and those who watch over them.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] when the order, or a decision about it, is not there for the caller;
-    /// [`AppError::Forbidden`] when he may see the order but not its decision.
+    /// [`AppError::NotFound`] when the order is not there for the caller; [`AppError::Forbidden`] when he may see it but not
+    /// its decision; [`AppError::Conflict`] `not_decided` while there is none.
     pub async fn decision(&self, caller: &Caller, order: Uuid) -> Result<DecisionSeen, AppError> {
         let scope = Scope::of(&caller.actor);
         let stored = orders::find(self.store.pool(), &scope, order).await?.ok_or(AppError::NotFound)?;
@@ -93,7 +93,8 @@ impl App {
         if !view.decision {
             return Err(AppError::Forbidden);
         }
-        let row = orders::latest_decision(self.store.pool(), order).await?.ok_or(AppError::NotFound)?;
+        let row = orders::latest_decision(self.store.pool(), order).await?;
+        let row = row.ok_or(AppError::Conflict("not_decided"))?;
         let decision: Decision = serde_json::from_str(&row.answer)
             .map_err(|_| AppError::Internal("a stored decision cannot be read".to_owned()))?;
         Ok(DecisionSeen {

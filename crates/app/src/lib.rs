@@ -60,6 +60,7 @@ pub mod plates;
 pub mod privacy;
 pub mod rate;
 pub mod record;
+pub mod reinstate;
 pub mod rotation;
 pub mod serve;
 pub mod service;

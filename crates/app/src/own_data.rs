@@ -4,6 +4,7 @@
 //! they count for others; nothing in them tells who he was. It is refused while something is under way with him.
 
 use uuid::Uuid;
+use xingfuma_domain::message::Preferences;
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::consents::{self, WordRow};
 use xingfuma_store::inbox::Message;
@@ -11,10 +12,12 @@ use xingfuma_store::ledger::{Balances, PassbookRow};
 use xingfuma_store::media::{self, MediaRow};
 use xingfuma_store::orders::{Filter, Part};
 use xingfuma_store::own_data::{self, Disclosure};
+use xingfuma_store::own_records::{self, OwnRecords};
 use xingfuma_store::posts::PostRow;
 use xingfuma_store::{StoreError, transact};
 
 use crate::log_in::Me;
+use crate::message::Offered;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller};
 
@@ -38,6 +41,10 @@ pub struct OwnData {
     pub lines: Vec<PassbookRow>,
     /// His messages.
     pub messages: Vec<Message>,
+    /// How he wants to be told, and the messages that he has agreed to.
+    pub preferences: (Preferences, Vec<Offered>),
+    /// What the books keep of him: activities, patrols, stars, certificates and so on.
+    pub records: OwnRecords,
     /// What he agreed to, and took back.
     pub consents: Vec<WordRow>,
     /// Who was shown what of him, and why.
@@ -66,6 +73,8 @@ impl App {
             balances,
             lines,
             messages: self.all_messages(caller).await?,
+            preferences: self.preferences(caller).await?,
+            records: own_records::of_person(self.store.pool(), person).await?,
             consents: consents::history(self.store.pool(), person).await?,
             disclosures: own_data::disclosures(self.store.pool(), person).await?,
         })

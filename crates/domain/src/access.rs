@@ -304,8 +304,8 @@ pub enum Action {
     ReadActivity,
     /// Say where a hazard comes from and what is done about it.
     AnswerHazard,
-    /// Hand on all open work of a volunteer who leaves, and suspend him; his team's leader may too, see
-    /// [`transfers_work`].
+    /// Hand on all open work of a volunteer who leaves, suspend him, and take the suspension back; his team's leader may
+    /// too, see [`transfers_work`].
     TransferWork,
     /// Propose who is to get stars.
     ProposeStars,
@@ -366,8 +366,8 @@ pub fn keeps_roster(actor: &Actor, team: Uuid, serves: &[AreaCode]) -> bool {
     actor.leads(team) || over_all
 }
 
-/// Whether somebody may hand on the work of a volunteer of this team and grid: the team's leader, who does not do it for
-/// himself, a dispatcher over the grid, an administrator of the county.
+/// Whether somebody may hand on the work of a volunteer of this team and grid, suspend him, and take the suspension back:
+/// the team's leader, who does not do it for himself, a dispatcher over the grid, an administrator of the county.
 pub fn transfers_work(actor: &Actor, volunteer: Uuid, team: Uuid, grid: AreaCode) -> bool {
     (actor.leads(team) && actor.person != volunteer) || allow(actor, Action::TransferWork, grid)
 }

@@ -32,6 +32,7 @@ pub mod migrations;
 mod moving;
 pub mod orders;
 pub mod own_data;
+pub mod own_records;
 pub mod patrols;
 pub mod people;
 pub mod periods;

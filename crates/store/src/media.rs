@@ -422,7 +422,8 @@ pub async fn give_up(
     sql::run(conn, text, vec![county.to_string().into(), before.into(), now.into()]).await
 }
 
-/// Erases all photos of a person: nobody can be shown them from now on. The shelf is cleared afterwards.
+/// Erases all photos of a person, those that he took and those that others took where he had ordered something: nobody can
+/// be shown them from now on. The shelf is cleared afterwards.
 ///
 /// # Errors
 /// When the database fails.
@@ -431,10 +432,11 @@ pub async fn erase_of(
     person: Uuid,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let looks = "DELETE FROM media_look WHERE media_id IN (SELECT id FROM media WHERE uploader_id = $1)";
-    sql::run(conn, looks, vec![person.into()]).await?;
-    let text = "UPDATE media SET erased_at = $2, look = NULL WHERE uploader_id = $1 AND erased_at IS NULL";
-    sql::run(conn, text, vec![person.into(), now.into()]).await.map(drop)
+    const HIS: &str = "(uploader_id = $1 OR order_id IN (SELECT id FROM orders WHERE requester_id = $1))";
+    let looks = format!("DELETE FROM media_look WHERE media_id IN (SELECT id FROM media WHERE {HIS})");
+    sql::run(conn, &looks, vec![person.into()]).await?;
+    let text = format!("UPDATE media SET erased_at = $2, look = NULL WHERE {HIS} AND erased_at IS NULL");
+    sql::run(conn, &text, vec![person.into(), now.into()]).await.map(drop)
 }
 
 /// Photos that were erased and may still lie on the shelf.

@@ -104,6 +104,65 @@ pub async fn erase(
     ] {
         sql::run(conn, text, vec![person.into()]).await?;
     }
+    end_parts(conn, person, now).await?;
+    empty_words(conn, person).await?;
     crate::media::erase_of(conn, person, now).await?;
     crate::directory::touch(conn, county).await
+}
+
+/// Ends what runs with him: a patrol that nobody walks any more, places in activities that have not begun.
+async fn end_parts(conn: &impl ConnectionTrait, person: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let patrol = "UPDATE patrol SET ended_at = $2, minutes = 0 WHERE person_id = $1 AND ended_at IS NULL";
+    sql::run(conn, patrol, vec![person.into(), now.into()]).await?;
+    // The place first: it is counted by those who have one.
+    const AHEAD: &str = "SELECT id FROM activity WHERE starts_at > $2";
+    let places = format!(
+        "UPDATE activity SET joined = joined - 1 WHERE id IN ({AHEAD}) \
+         AND id IN (SELECT activity_id FROM attendance WHERE person_id = $1)"
+    );
+    let parts = format!("DELETE FROM attendance WHERE person_id = $1 AND activity_id IN ({AHEAD})");
+    for text in [places, parts] {
+        sql::run(conn, &text, vec![person.into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Empties what was said by him and about him in the newer books: minutes, points, moments and decisions stay, because
+/// totals and the ledger rest on them.
+async fn empty_words(conn: &impl ConnectionTrait, person: Uuid) -> Result<(), StoreError> {
+    for text in [
+        // Kept answers first: they are found by the rows that they are about.
+        "DELETE FROM idempotency WHERE resource_id IN (SELECT id FROM certificate WHERE person_id = $1)",
+        "DELETE FROM idempotency WHERE resource_id IN (SELECT id FROM patrol WHERE person_id = $1)",
+        "DELETE FROM idempotency WHERE resource_id IN (SELECT id FROM score_claim WHERE person_id = $1)",
+        "DELETE FROM idempotency WHERE resource_id IN (SELECT id FROM score_appeal WHERE person_id = $1)",
+        "DELETE FROM idempotency WHERE resource_id IN \
+         (SELECT id FROM score_objection WHERE person_id = $1 OR objector_id = $1)",
+        "DELETE FROM idempotency WHERE resource_id IN \
+         (SELECT id FROM star_objection WHERE person_id = $1 OR objector_id = $1)",
+        "UPDATE attendance SET feedback = '' WHERE person_id = $1 AND feedback IS NOT NULL",
+        "UPDATE patrol SET summary = '' WHERE person_id = $1 AND summary IS NOT NULL",
+        "UPDATE patrol_note SET place = '', note = NULL \
+         WHERE patrol_id IN (SELECT id FROM patrol WHERE person_id = $1)",
+        // What he claimed for others is about them, and shows why they have their points.
+        "UPDATE score_claim SET evidence = '' WHERE person_id = $1",
+        "UPDATE score_claim SET decision = '' WHERE person_id = $1 AND decision IS NOT NULL",
+        "UPDATE score_appeal SET reason = '' WHERE person_id = $1",
+        "UPDATE score_appeal SET decision = '' WHERE person_id = $1 AND decision IS NOT NULL",
+        "UPDATE score_hold SET decision = '' WHERE person_id = $1 AND decision IS NOT NULL",
+        "UPDATE score_objection SET reason = '' WHERE person_id = $1 OR objector_id = $1",
+        "UPDATE score_objection SET decision = '' \
+         WHERE (person_id = $1 OR objector_id = $1) AND decision IS NOT NULL",
+        "UPDATE star_objection SET reason = '' WHERE person_id = $1 OR objector_id = $1",
+        "UPDATE star_objection SET decision = '' \
+         WHERE (person_id = $1 OR objector_id = $1) AND decision IS NOT NULL",
+        "UPDATE shop_redemption SET reason = '' WHERE person_id = $1 AND reason IS NOT NULL",
+        "UPDATE transfer SET reason = '' WHERE volunteer_id = $1",
+        // What a certificate says is frozen, and names nobody: the names are sealed under the key that is no more.
+        "UPDATE certificate SET reason = '' WHERE person_id = $1 AND reason IS NOT NULL",
+        "UPDATE certificate SET private = NULL WHERE person_id = $1",
+    ] {
+        sql::run(conn, text, vec![person.into()]).await?;
+    }
+    Ok(())
 }

@@ -113,6 +113,27 @@ pub async fn suspend(
     directory::touch(conn, county).await
 }
 
+/// Makes a suspended volunteer one in good standing again, and ends the handing on of what he still holds. His role is
+/// given anew by whoever calls this. Answers `false` for somebody who is not suspended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reinstate(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    volunteer: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let status = "UPDATE volunteer SET status = 'active' WHERE person_id = $1 AND status = 'suspended'";
+    if sql::run(conn, status, vec![volunteer.into()]).await? != 1 {
+        return Ok(false);
+    }
+    let wishes = "UPDATE transfer SET ended_at = $2 WHERE volunteer_id = $1 AND ended_at IS NULL";
+    sql::run(conn, wishes, vec![volunteer.into(), now.into()]).await?;
+    directory::touch(conn, county).await?;
+    Ok(true)
+}
+
 /// Wishes of a county that are not done, written down before `before`, oldest first.
 ///
 /// # Errors

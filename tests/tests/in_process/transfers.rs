@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
-use xingfuma_app::{AppError, Caller, command::Request, transfer::TransferRequest};
+use xingfuma_app::{AppError, Caller, command::Request, once::Once, transfer::TransferRequest};
 use xingfuma_domain::order::{Hat, State, Status};
 
 use crate::{on_both_databases, small_county::SmallCounty};
@@ -15,6 +15,7 @@ on_both_databases!(
     without_a_name_it_goes_back_to_the_team_and_the_last_of_a_team_leaves_it_to_the_queue,
     what_was_interrupted_is_gone_on_with,
     who_may_and_who_may_not,
+    who_was_suspended_comes_back,
 );
 
 /// Orders of this volunteer in every state in which he can hold one, and one that he has completed.
@@ -178,6 +179,63 @@ async fn who_may_and_who_may_not(county: SmallCounty) {
     let wordless = TransferRequest { reason: "  ".to_owned(), ..wish(volunteer, None, false) };
     let refused = county.app.transfer_work(&people.village, wordless).await;
     assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
+}
+
+/// Reinstated he keeps what he still holds, has one role of a volunteer, and does not lead.
+async fn who_was_suspended_comes_back(county: SmallCounty) {
+    let (people, leaves) = (&county.people, &county.people.volunteers[0]);
+    let held = hold_some(&county, leaves).await;
+    let reinstate = async |by: &Caller, whom: &Caller, why: &str| {
+        county.app.reinstate_volunteer(by, whom.actor.person, why, &Once::silently(None)).await
+    };
+    let refused = reinstate(&people.village, leaves, "返乡").await;
+    assert!(matches!(refused, Err(AppError::Conflict("not_suspended"))), "{refused:?}");
+    // Whoever suspends him has not come to hand anything on.
+    county.app.begin_transfer(&people.village, wish(leaves, None, true)).await.expect("the village may");
+    for nobody in [&people.resident, &people.foreign, &people.operator] {
+        let refused = reinstate(nobody, leaves, "返乡").await;
+        assert!(matches!(refused, Err(AppError::NotFound)), "{refused:?}");
+    }
+    let refused = reinstate(&people.volunteers[1], leaves, "返乡").await;
+    assert!(matches!(refused, Err(AppError::Forbidden)), "{refused:?}");
+    let refused = reinstate(&people.leader, leaves, "  ").await;
+    assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
+    let stranger = reinstate(&people.village, &people.resident, "返乡").await;
+    assert!(matches!(stranger, Err(AppError::NotFound)), "no volunteer: {stranger:?}");
+
+    let back = reinstate(&people.leader, leaves, "返乡").await.expect("the team's leader may");
+    assert_eq!(back.status, 204);
+    let other = county.another_app().await;
+    other.clock.advance(TimeDelta::seconds(11));
+    assert_eq!(other.resume_transfers().await.expect("the database is there"), 0, "he stays");
+    for order in &held[..4] {
+        let holder = county.order(*order).await.assignment().and_then(|to| to.volunteer);
+        assert_eq!(holder, Some(leaves.actor.person));
+    }
+    let roles = format!(
+        "SELECT count(*) FROM role_grant WHERE revoked_at IS NULL AND role = 'volunteer' AND person_id = {}",
+        literal(&county, leaves.actor.person)
+    );
+    assert_eq!(county.number(&roles).await, 1);
+    // A leader who was suspended comes back as a volunteer.
+    county.app.begin_transfer(&people.township, wish(&people.leader, None, true)).await.expect("it may");
+    reinstate(&people.township, &people.leader, "返乡").await.expect("it may");
+    let led = format!(
+        "SELECT count(*) FROM team WHERE leader_id = {}",
+        literal(&county, people.leader.actor.person)
+    );
+    assert_eq!(county.number(&led).await, 0);
+    let leading = format!(
+        "SELECT count(*) FROM role_grant WHERE revoked_at IS NULL AND role = 'grid_leader' AND person_id = {}",
+        literal(&county, people.leader.actor.person)
+    );
+    assert_eq!(county.number(&leading).await, 0);
+    // Of what nobody has looked at yet there is no decision; and that is another answer than that it is not there.
+    let order = county.place("代买米").await;
+    let undecided = county.app.decision(&people.village, order).await;
+    assert!(matches!(undecided, Err(AppError::Conflict("not_decided"))), "{undecided:?}");
+    let hidden = county.app.decision(&people.foreign, order).await;
+    assert!(matches!(hidden, Err(AppError::NotFound)), "{hidden:?}");
 }
 
 fn literal(county: &SmallCounty, id: Uuid) -> String {

@@ -12,8 +12,10 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::message::Preferences;
 use xingfuma_sms::SmsSender;
 use xingfuma_store::inbox::{self, Unread};
-use xingfuma_store::{StoreError, preferences, transact};
+use xingfuma_store::{ConnectionTrait, StoreError, idempotency, preferences, transact};
 
+use crate::command::Reply;
+use crate::once::Once;
 use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
@@ -84,8 +86,16 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn preferences(&self, caller: &Caller) -> Result<(Preferences, Vec<Offered>), AppError> {
-        let kept = preferences::of(self.store.pool(), caller.actor.person).await?;
-        let known = preferences::subscriptions(self.store.pool(), caller.actor.person).await?;
+        Ok(self.preferences_in(self.store.pool(), caller.actor.person).await?)
+    }
+
+    async fn preferences_in(
+        &self,
+        conn: &impl ConnectionTrait,
+        person: Uuid,
+    ) -> Result<(Preferences, Vec<Offered>), StoreError> {
+        let kept = preferences::of(conn, person).await?;
+        let known = preferences::subscriptions(conn, person).await?;
         let remaining = |name: &str| known.iter().find(|one| one.template == name).map(|one| one.remaining);
         let templates = self.outside.templates.iter().map(|(name, template)| Offered {
             name: name.clone(),
@@ -108,11 +118,20 @@ impl App {
         Ok(kept?)
     }
 
-    /// Notes that the caller agreed in WeChat to one more message of each of these templates.
+    /// Notes that the caller agreed in WeChat to one more message of each of these templates; answers as
+    /// [`App::preferences`].
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a template that is none.
-    pub async fn subscribe(&self, caller: &Caller, templates: Vec<String>) -> Result<(), AppError> {
+    pub async fn subscribe(
+        &self,
+        caller: &Caller,
+        templates: Vec<String>,
+        once: &Once<(Preferences, Vec<Offered>)>,
+    ) -> Result<Reply, AppError> {
+        if let Some(reply) = self.done_before(once).await? {
+            return Ok(reply);
+        }
         let mut fields = Fields::default();
         if templates.is_empty() || templates.len() > self.outside.templates.len().max(1) {
             fields.fault("templates", "out_of_range");
@@ -124,11 +143,18 @@ impl App {
         templates.sort_unstable();
         templates.dedup();
         let (county, person, now) = (caller.actor.county, caller.actor.person, self.clock.now());
-        let noted: Result<(), StoreError> = transact(&self.store, move |conn| {
-            Box::pin(async move { preferences::subscribe(conn, county, person, &templates, now).await })
+        let (app, kept_once) = (self.clone(), once.clone());
+        let noted: Result<Option<Reply>, StoreError> = transact(&self.store, move |conn| {
+            Box::pin(async move {
+                preferences::subscribe(conn, county, person, &templates, now).await?;
+                let (reply, answer) =
+                    app.answer_once(&kept_once, person, &app.preferences_in(conn, person).await?);
+                idempotency::keep(conn, answer.as_ref()).await?;
+                Ok(Some(reply))
+            })
         })
         .await;
-        Ok(noted?)
+        self.done_once(once, noted, AppError::Conflict("busy")).await
     }
 
     /// Volunteers of the caller's areas whose messages stay unread for a day: somebody to phone, and nothing else follows
