@@ -21,6 +21,7 @@ use xingfuma_app::{
         sending::{LEASE, Turn},
         texts::{Facts, Texts},
     },
+    once::Once,
     place::PlaceRequest,
 };
 use xingfuma_domain::{
@@ -157,8 +158,9 @@ async fn whoever_agreed_is_told_by_wechat_and_consents_are_counted(county: Small
     let openid = telling.openid(volunteer).await;
     county.sandbox().grant_consent(&openid, "offer-id", 2);
     let names = vec!["offer".to_owned()];
-    telling.app.subscribe(volunteer, names.clone()).await.expect("a template");
-    telling.app.subscribe(volunteer, names).await.expect("a template");
+    let once = Once::json(None, 200, |_| ());
+    telling.app.subscribe(volunteer, names.clone(), &once).await.expect("a template");
+    telling.app.subscribe(volunteer, names, &once).await.expect("a template");
     let order = telling.offer(volunteer, None).await;
     telling.send_all().await;
     assert_eq!(telling.ends(volunteer).await, ["wechat sent"]);
