@@ -140,6 +140,8 @@ fn the_newer_books_alone() {
 fn the_newer_books_in_a_fleet() {
     let fleet = Fleet::start(1, 1);
     books(&fleet.bases()[0], fleet.accounts(), |statement| fleet.sql(statement));
+    let rooted = fleet.audit(&["root"]);
+    assert!(rooted.success, "{rooted:?}");
     let verified = fleet.audit(&["verify"]);
     assert!(verified.success, "{verified:?}");
 }

@@ -371,6 +371,9 @@ mod tests {
     #[test]
     fn what_is_served_is_what_is_built() {
         let built = document().expect("JSON");
-        assert!(built == SPECIFICATION, "renew it: xingfuma openapi > openapi/xingfuma.json, then build again");
+        assert!(
+            built == SPECIFICATION,
+            "renew it: xingfuma openapi > openapi/xingfuma.json, then build again"
+        );
     }
 }
