@@ -193,8 +193,8 @@ fn make_whole(value: &mut Value) -> bool {
             }
             _ => false,
         },
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| make_whole(item) || any),
-        Value::Object(members) => members.values_mut().fold(false, |any, item| make_whole(item) || any),
+        Value::Array(items) => items.iter_mut().map(make_whole).fold(false, |any, made| any | made),
+        Value::Object(members) => members.values_mut().map(make_whole).fold(false, |any, made| any | made),
         _ => false,
     }
 }
