@@ -49,6 +49,7 @@ pub mod message;
 pub mod metrics;
 pub mod notice;
 pub mod notify;
+mod numbers;
 pub mod offering;
 pub mod once;
 pub mod own_data;
@@ -159,7 +160,7 @@ pub struct Parts {
     pub metrics: Metrics,
     directory: RwLock<Arc<Directory>>,
     quiet: QuietHours,
-    numbers: place::Numbers,
+    numbers: numbers::Numbers,
     placements: mpsc::Sender<place::Placement>,
     sessions: mpsc::Sender<session_reader::Question>,
     seen: mpsc::Sender<witness::Seen>,
@@ -255,7 +256,7 @@ impl App {
             media: MediaRoom::new(&settings.media),
             shelf,
             metrics: Metrics::default(),
-            numbers: place::Numbers::default(),
+            numbers: numbers::Numbers::default(),
             runtime: Handle::current(),
             placements,
             sessions,

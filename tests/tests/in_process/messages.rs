@@ -149,6 +149,7 @@ on_both_databases!(
     preferences_are_honoured_also_for_what_waits,
     what_was_read_or_is_moot_does_not_go,
     refusals_for_good_are_named_and_transient_ones_tried_again,
+    one_message_is_claimed_at_a_time_however_the_database_plans,
     the_same_event_told_twice_goes_out_once,
 );
 
@@ -458,4 +459,26 @@ async fn the_same_event_told_twice_goes_out_once(county: SmallCounty) {
     telling.send_all().await;
     assert_eq!(telling.ends(volunteer).await, ["wechat sent"]);
     assert_eq!(telling.wechat_messages(&openid), 1);
+}
+
+/// With statistics PostgreSQL may look for the next message anew for every row that waits.
+async fn one_message_is_claimed_at_a_time_however_the_database_plans(county: SmallCounty) {
+    let telling = Telling::of(&county, "offer-id").await;
+    for volunteer in &county.people.volunteers[..3] {
+        telling.offer(volunteer, None).await;
+    }
+    telling.expand().await;
+    let store = &telling.app.store;
+    let now = telling.app.clock.now();
+    for statistics in ["", "ANALYZE"] {
+        if store.is_postgres() && !statistics.is_empty() {
+            let done = xingfuma_store::ConnectionTrait::execute_unprepared(store.pool(), statistics).await;
+            done.expect("the database is there");
+        }
+        let before = county.number("SELECT count(*) FROM delivery WHERE status = 'sending'").await;
+        let claim = deliveries::claim(store, now, now + LEASE).await.expect("the database is there");
+        assert!(matches!(claim, Claim::One(_)), "{claim:?}");
+        let after = county.number("SELECT count(*) FROM delivery WHERE status = 'sending'").await;
+        assert_eq!(after - before, 1);
+    }
 }
