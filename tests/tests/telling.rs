@@ -194,8 +194,16 @@ fn hazards(demo: &Demo, people: &People) {
     assert_eq!((&answered["cause"], &answered["measure"]), (&body["cause"], &body["measure"]));
     assert_eq!(people.village.post(&path, &body).problem(409), "hazard_answered");
     assert_eq!(people.village.get("/hazards?open=true").expect(200)["items"], json!([]));
-    let inbox = people.village.get("/me/inbox?limit=100").expect(200);
-    let told =
-        inbox["items"].as_array().expect("items").iter().find(|one| one["topic"] == "hazard_found").cloned();
-    assert_eq!(told.expect("the station is told")["hazardId"], hazard["id"]);
+    // The notifier tells it, a moment after the hazard is there.
+    let begun = Instant::now();
+    let told = loop {
+        let inbox = people.village.get("/me/inbox?limit=100").expect(200);
+        let mut items = inbox["items"].as_array().expect("items").iter();
+        if let Some(told) = items.find(|one| one["topic"] == "hazard_found") {
+            break told.clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the station is not told");
+        sleep(Duration::from_millis(100));
+    };
+    assert_eq!(told["hazardId"], hazard["id"]);
 }
