@@ -1,16 +1,14 @@
 //! What texts look like that are more than words, in the specification: cursors, codes, months, keys. One table, by name,
 //! because the same name means the same thing everywhere. And which methods a path has.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::web::{self, ServiceConfig};
-use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder};
-
-use crate::Document;
 
 const CURSOR: &str = "^[A-Za-z0-9_-]{21}[AQgw]$";
 /// Of a list whose lines have numbers: the lists of notices and of stars.
@@ -152,10 +150,14 @@ pub(crate) fn operations_mut(path: &mut PathItem) -> impl Iterator<Item = &mut O
     [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
 }
 
-/// Paths with their methods.
+/// Paths with their methods, from the specification as it is committed: a unit test compares it with the operations.
 static PATHS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let document = Document::openapi();
-    document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+    #[derive(serde::Deserialize)]
+    struct Paths {
+        paths: BTreeMap<String, BTreeMap<String, serde::de::IgnoredAny>>,
+    }
+    let read: Paths = serde_json::from_str(crate::SPECIFICATION).expect("the specification is JSON");
+    read.paths.into_iter().map(|(path, item)| (path, methods(|method| item.contains_key(method)))).collect()
 });
 
 /// A path that is written out and also fits one with an id has no methods but its own: another method is not taken for a
@@ -182,14 +184,10 @@ pub(crate) fn methods_of(path: &str) -> Option<String> {
     fitting.min_by_key(|(pattern, _)| pattern.matches('{').count()).map(|(_, methods)| methods.clone())
 }
 
-fn methods(item: &PathItem) -> String {
-    let all = [
-        ("GET", item.get.is_some()),
-        ("PUT", item.put.is_some()),
-        ("POST", item.post.is_some()),
-        ("DELETE", item.delete.is_some()),
-    ];
-    let there: Vec<&str> = all.iter().filter(|(_, there)| *there).map(|(method, _)| *method).collect();
+fn methods(is_there: impl Fn(&str) -> bool) -> String {
+    let all = [("GET", "get"), ("PUT", "put"), ("POST", "post"), ("DELETE", "delete")];
+    let there: Vec<&str> =
+        all.into_iter().filter(|(_, name)| is_there(name)).map(|(method, _)| method).collect();
     there.join(", ")
 }
 
@@ -206,7 +204,10 @@ fn fits(pattern: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use utoipa::OpenApi;
+
     use super::*;
+    use crate::Document;
 
     #[test]
     fn every_operation_has_a_name_of_its_own() {
