@@ -11,6 +11,7 @@ use uuid::Uuid;
 use xingfuma_domain::access::{Action, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::media::Purpose;
+use xingfuma_domain::picture::Look;
 use xingfuma_domain::scoring::{
     Alike, AppealRefusal, Award, ClaimFacts, ClaimFault, PostedTransaction, RuleKind, ScoringFault,
     SourceType, check_appeal, check_claim, judge_claim, may_decide, month_of, on_claim_decided, reversal,
@@ -259,7 +260,9 @@ impl App {
         if photos.is_empty() {
             return Ok(false);
         }
-        let proof = Proof { county: self.settings.county, of: claim.id, photos: &photos, since, at };
+        let looks = media::looks(self.store.pool(), &photos).await?;
+        let looks: Vec<Look> = looks.into_iter().map(|(_, look)| look).collect();
+        let proof = Proof { county: self.settings.county, of: claim.id, looks: &looks, since, at };
         Ok(proofs::proved_before(self.store.pool(), proof).await?)
     }
 

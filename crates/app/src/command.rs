@@ -35,6 +35,13 @@ use crate::{App, AppError, Caller, duty, notify};
 
 /// How often a command is decided again because somebody else changed the order meanwhile.
 const TRIES: u32 = 8;
+/// The steps of which points may come; what they rest on is read along with the order.
+const EARNING: [Verb; 2] = [Verb::Complete, Verb::Rate];
+
+/// Whether points may come of the step that an address ends with.
+pub fn earns(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(_, step)| EARNING.iter().any(|verb| verb.segment() == step))
+}
 
 /// A caller's key, hashed with who he is and what he asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,7 +275,7 @@ impl Request {
 
     /// Whether points may come of it.
     fn earns(&self) -> bool {
-        matches!(self, Request::Complete { .. } | Request::Rate { .. })
+        EARNING.contains(&self.verb())
     }
 
     /// Whether it brings free text.
@@ -763,8 +770,6 @@ fn watched(order: &Order, record: &Record) -> Option<Watched> {
                 window: Stretch::between(begun, at),
                 minutes: completion.minutes,
                 own: promise.volunteer == order.placed.requester,
-                // Said by whoever writes it: only behind the photos that came before can it be known.
-                photo_reused: false,
             }))
         }
         Event::Rated { .. } => Some(Watched::Rating(Rated {

@@ -177,7 +177,7 @@ impl App {
                 }
                 posts::insert(conn, &post).await?;
                 match &photos {
-                    Some(photos) => media::attach(conn, county, post.order_id, photos).await,
+                    Some(photos) => media::attach(conn, county, post.order_id, photos).await.map(drop),
                     None => Ok(()),
                 }
             })
