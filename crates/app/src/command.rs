@@ -36,7 +36,7 @@ use crate::{App, AppError, Caller, duty, notify};
 /// How often a command is decided again because somebody else changed the order meanwhile.
 const TRIES: u32 = 8;
 /// The steps of which points may come; what they rest on is read along with the order.
-const EARNING: [Verb; 2] = [Verb::Complete, Verb::Rate];
+const EARNING: [moves::Verb; 2] = [moves::Verb::Complete, moves::Verb::Rate];
 
 /// Whether points may come of the step that an address ends with.
 pub fn earns(path: &str) -> bool {
