@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clocks::Clock;
+use super::command::By;
 use super::correction::Correction;
-use super::decide::By;
 use super::following::Outcome;
 use super::state::{Assignment, Channel, Completion, Engagement, Kind, Rating};
 use super::whistle::Whistle;

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::decide::{Context, Refusal};
+use super::command::Context;
 use super::event::Event;
 use super::moves::Verb;
+use super::refusal::Refusal;
 use super::state::{Completion, Order, State, Status};
 use crate::deadline::{self, Limit, Pace};
 

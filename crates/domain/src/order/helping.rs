@@ -14,8 +14,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::decide::{By, Context, Refusal};
+use super::command::{By, Context};
 use super::event::{Event, Placed, Record};
+use super::refusal::Refusal;
 use super::state::{Assignment, Order, State, Status};
 use crate::deadline;
 

@@ -3,7 +3,8 @@
 //! Three rooms, in the order in which data flows:
 //! * [`moves`]: the one table of legal moves. The API's `allowedActions`, the documentation's diagram and the
 //!   tests are generated from it.
-//! * [`decide`]: `decide(order, command, by, context)` answers with events or a [`Refusal`]; it changes nothing.
+//! * [`decide`]: `decide(order, command, by, context)` answers with events or a [`Refusal`]; it changes nothing. The words
+//!   that it is asked in are in `command`, its guards in `feasible`, why it says no in `refusal`.
 //! * `state`: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row.
 //!
 //! Beside them: `clocks`, the time that runs and who is told of it; `following`, merging, extension and revisit;
@@ -14,22 +15,28 @@
 
 mod apply;
 mod clocks;
+mod command;
 mod correction;
 mod decide;
 mod event;
+mod feasible;
 mod following;
 mod helping;
 pub mod moves;
+mod refusal;
 mod state;
 mod whistle;
 
 pub use clocks::{Clock, Stage, Told};
+pub use command::{By, Command, Context, MINUTES_AT_MOST};
 pub use correction::{Correction, Inspection, TERM_DAYS_AT_MOST};
-pub use decide::{By, Command, Context, MINUTES_AT_MOST, Refusal, decide, feasible, may_take};
+pub use decide::decide;
 pub use event::{Event, Placed, Record};
+pub use feasible::{feasible, may_take};
 pub use following::{FOLLOWERS_AT_MOST, Follower, Outcome, REVISIT_WITHIN_SECONDS, Revisit, follow};
 pub use helping::{HELPERS_AT_MOST, Helper, ends_help, helping};
 pub use moves::{Hat, Hats, MOVES, Move, Verb, allowed_actions};
+pub use refusal::Refusal;
 pub use state::{
     Assignment, Channel, Completion, Due, DueKind, Engagement, Kind, Offer, Order, Rating, State, Status,
     Step,

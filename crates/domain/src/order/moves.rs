@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Context, feasible};
+use super::command::Context;
+use super::feasible::feasible;
 use super::state::{Order, Status};
 
 /// A command's name: the word of the glossary, of the endpoint and of `allowedActions`.
