@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::account::{AccountRef, Purse};
+use super::cause::{Cause, CauseKind, CorrectionKind};
 use super::correction::negated;
-use super::posting::{
-    AccountRef, Cause, CauseKind, CorrectionKind, PostedTransaction, Posting, Purse, ScoringFault,
-};
+use super::posting::{PostedTransaction, Posting, ScoringFault};
 
 /// Postings in the order in which they came, and the balances that follow from them.
 ///
