@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::event::Event;
 use super::following::Outcome;
-use super::moves::{Hat, Verb};
+use super::hat::Hat;
 use super::state::{Assignment, Order};
+use super::verb::Verb;
 use crate::deadline::{self, Calendar, Limit, QuietHours};
 
 /// Longest service that one completion may claim, in minutes.

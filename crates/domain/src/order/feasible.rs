@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::command::Context;
 use super::following;
-use super::moves::{Hat, Verb};
+use super::hat::Hat;
 use super::refusal::Refusal;
 use super::state::{Kind, Offer, Order, State, Status};
+use super::verb::Verb;
 use super::{AFTERCARE_SECONDS, REOPENINGS_AT_MOST, URGE_EVERY_SECONDS, helping};
 
 /// Whether time and the order's own facts allow the command; the state itself is the table's business.

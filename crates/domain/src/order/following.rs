@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::command::Context;
 use super::event::Event;
-use super::moves::Verb;
 use super::refusal::Refusal;
 use super::state::{Completion, Order, State, Status};
+use super::verb::Verb;
 use crate::deadline::{self, Limit, Pace};
 
 /// How long the township may take to ask a dissatisfied resident, in working seconds: two working days.

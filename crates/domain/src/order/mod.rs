@@ -21,10 +21,12 @@ mod decide;
 mod event;
 mod feasible;
 mod following;
+mod hat;
 mod helping;
 pub mod moves;
 mod refusal;
 mod state;
+mod verb;
 mod whistle;
 
 pub use clocks::{Clock, Stage, Told};
@@ -34,13 +36,15 @@ pub use decide::decide;
 pub use event::{Event, Placed, Record};
 pub use feasible::{feasible, may_take};
 pub use following::{FOLLOWERS_AT_MOST, Follower, Outcome, REVISIT_WITHIN_SECONDS, Revisit, follow};
+pub use hat::{Hat, Hats};
 pub use helping::{HELPERS_AT_MOST, Helper, ends_help, helping};
-pub use moves::{Hat, Hats, MOVES, Move, Verb, allowed_actions};
+pub use moves::{MOVES, Move, allowed_actions};
 pub use refusal::Refusal;
 pub use state::{
     Assignment, Channel, Completion, Due, DueKind, Engagement, Kind, Offer, Order, Rating, State, Status,
     Step,
 };
+pub use verb::Verb;
 pub use whistle::{Conclusion, WHISTLES_AT_MOST, Whistle, WhistleRating, check_in_seconds};
 
 /// Reopening and rating are open this long after completion (domain.md, "The lifecycle"), in seconds.

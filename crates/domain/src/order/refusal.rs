@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use super::REOPENINGS_AT_MOST;
-use super::moves::Verb;
 use super::state::Status;
+use super::verb::Verb;
 
 /// Why a command is refused. The API maps each to one problem (`xingfuma-api`, `problem.rs`).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
