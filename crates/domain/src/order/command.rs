@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::event::Event;
 use super::following::Outcome;
 use super::hat::Hat;
-use super::state::{Assignment, Order};
+use super::promise::Assignment;
+use super::state::Order;
 use super::verb::Verb;
 use crate::deadline::{self, Calendar, Limit, QuietHours};
 

@@ -6,8 +6,10 @@ use uuid::Uuid;
 use super::command::Context;
 use super::following;
 use super::hat::Hat;
+use super::promise::Offer;
 use super::refusal::Refusal;
-use super::state::{Kind, Offer, Order, State, Status};
+use super::state::{Kind, Order, State};
+use super::status::Status;
 use super::verb::Verb;
 use super::{AFTERCARE_SECONDS, REOPENINGS_AT_MOST, URGE_EVERY_SECONDS, helping};
 

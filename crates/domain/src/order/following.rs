@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::command::Context;
 use super::event::Event;
+use super::promise::Completion;
 use super::refusal::Refusal;
-use super::state::{Completion, Order, State, Status};
+use super::state::{Order, State};
+use super::status::Status;
 use super::verb::Verb;
 use crate::deadline::{self, Limit, Pace};
 

@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use super::command::{By, Context};
 use super::event::{Event, Placed, Record};
+use super::promise::Assignment;
 use super::refusal::Refusal;
-use super::state::{Assignment, Order, State, Status};
+use super::state::{Order, State};
+use super::status::Status;
 use crate::deadline;
 
 /// The most helping orders that one order ever gets.

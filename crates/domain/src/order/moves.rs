@@ -2,7 +2,8 @@
 
 use super::command::Context;
 use super::feasible::feasible;
-use super::state::{Order, Status};
+use super::state::Order;
+use super::status::Status;
 
 pub use super::hat::{Hat, Hats};
 pub use super::verb::Verb;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use super::REOPENINGS_AT_MOST;
-use super::state::Status;
+use super::status::Status;
 use super::verb::Verb;
 
 /// Why a command is refused. The API maps each to one problem (`xingfuma-api`, `problem.rs`).
