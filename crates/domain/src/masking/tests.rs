@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::phone;
 
 fn kinds(text: &str) -> Vec<FindingKind> {
     mask_text(text).found.into_iter().map(|finding| finding.kind).collect()

@@ -8,9 +8,9 @@
 //! * `state`: what an order is; [`Order::apply`] folds events into it. `fold(events)` is always the row. From the offer to
 //!   the rating its facts are in `promise`.
 //!
-//! Beside them: `clocks`, the time that runs and who is told of it; `due`, when it wakes next; `following`, merging, extension and revisit;
-//! `helping`, several teams at one order;
-//! `whistle` and `correction`, what departments and the enforcement owe.
+//! Beside them: `clocks`, the time that runs and who is told of it; `due`, when an order wakes next; `following`,
+//! merging, extension and revisit; `helping`, several teams at one order; `whistle` and `correction`, what departments
+//! and the enforcement owe.
 //!
 //! Free text in commands is masked before it comes here (`xingfuma_domain::masking`), so events hold none of it whole.
 
