@@ -1,5 +1,7 @@
 //! What stands beside the five steps: merging, extension, revisits, departments, corrective notices; and the clocks.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::triples::lives;
