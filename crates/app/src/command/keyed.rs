@@ -1,6 +1,7 @@
 //! Asking again: under a caller's key his request is carried out once, and gets the same answer every time.
 
 use uuid::Uuid;
+use xingfuma_store::StoreError;
 use xingfuma_store::idempotency::{self, Answer};
 
 use crate::{App, AppError};
@@ -64,5 +65,25 @@ impl App {
             resource: Some(resource),
             created_at: self.clock.now(),
         })
+    }
+
+    /// The answer of a write that others may have been quicker to make.
+    pub(crate) async fn reply(
+        &self,
+        written: Result<(), StoreError>,
+        keyed: &Keyed,
+        status: u16,
+        body: Vec<u8>,
+        taken: &'static str,
+    ) -> Result<Reply, AppError> {
+        match written {
+            Ok(()) => Ok(Reply { status, body, replayed: false }),
+            Err(StoreError::Conflict | StoreError::Twin) => {
+                self.replay(Some(keyed)).await?.ok_or(AppError::Conflict(taken))
+            }
+            Err(StoreError::Answered) => Err(AppError::Conflict("already_answered")),
+            Err(taken @ StoreError::MediaTaken) => self.replay(Some(keyed)).await?.ok_or(taken.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
