@@ -23,7 +23,7 @@ use xingfuma_store::{StoreError, idempotency, inbox, people, services, transact}
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::privacy::{CertificatePrivate, PersonPrivate};
+use crate::privacy::{CertificatePrivate, PersonPrivate, Private};
 use crate::service::services_of;
 use crate::text::{Fields, masked};
 use crate::{App, AppError, Caller};

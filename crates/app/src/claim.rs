@@ -2,7 +2,7 @@
 //! appeals, and a third person decides. Nobody decides a matter in which he has a part.
 //!
 //! What is granted is booked in the transaction that writes the decision, under the claim's id as its cause: a claim
-//! scores once, whatever is repeated. An appeal that is upheld reverses its deduction in the same way.
+//! scores once, whatever is repeated. An appeal (`appeal`) that is upheld reverses its deduction in the same way.
 
 use std::sync::Arc;
 

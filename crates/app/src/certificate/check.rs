@@ -7,7 +7,7 @@ use xingfuma_domain::sign::SignCode;
 use xingfuma_store::certificates::{self, CertificateRow};
 use xingfuma_store::people;
 
-use crate::privacy::CertificatePrivate;
+use crate::privacy::{CertificatePrivate, Private};
 use crate::{App, AppError, Caller};
 
 /// A certificate as a stranger sees it who holds its number.
