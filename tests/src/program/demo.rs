@@ -9,7 +9,6 @@ use super::{
 };
 use crate::client::Accounts;
 use crate::services::home::Home;
-use crate::services::last_lines;
 
 /// `xingfuma demo`: everything in one process, on SQLite and a queue in memory.
 #[derive(Debug)]

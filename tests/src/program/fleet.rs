@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    DATABASE, MEDIA, NO_GUARDS, Process, Told, address, fill_in, read_accounts, read_keys, run,
+    DATABASE, MEDIA, NO_GUARDS, Process, Told, address, fill_in, owned, read_accounts, read_keys, run,
     start_listening,
 };
 use crate::client::Accounts;
