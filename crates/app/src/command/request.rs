@@ -3,7 +3,8 @@
 use uuid::Uuid;
 use xingfuma_domain::order::{Outcome, Verb};
 
-/// What is asked for, as it was sent: each step's file turns its own into a [`Command`](xingfuma_domain::order::Command).
+/// What is asked for, as it was sent: each step's file turns its own into a
+/// [`Command`](xingfuma_domain::order::Command).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// 派, by hand.

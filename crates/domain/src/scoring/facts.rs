@@ -147,9 +147,9 @@ impl Inputs {
     }
 }
 
-/// The number again: the points that a posting with these inputs moves under `rule`, as [`Posting::points`](crate::scoring::Posting::points) counts
-/// them. `rule` is the version that the posting names; what is [of a shop](Inputs::is_of_shop) needs none. Nothing
-/// where a rule is needed and not given.
+/// The number again: the points that a posting with these inputs moves under `rule`, as
+/// [`Posting::points`](crate::scoring::Posting::points) counts them. `rule` is the version that the posting names; what is
+/// [of a shop](Inputs::is_of_shop) needs none. Nothing where a rule is needed and not given.
 pub fn recompute(inputs: &Inputs, rule: Option<&Rule>) -> Option<i64> {
     match &inputs.facts {
         Facts::Corrected { correction, original, .. } => {
