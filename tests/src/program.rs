@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 
 use crate::client::{Accounts, Client};
 use crate::services::child::{Server, dying_with_its_parent};
-use crate::services::{LOOK_AGAIN, free_port, last_lines};
+use crate::services::{LOOK_AGAIN, STARTS, free_port, last_lines};
 
 mod demo;
 mod fleet;

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::number::digit;
 use super::*;
 use crate::phone;
 

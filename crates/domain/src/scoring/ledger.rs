@@ -342,7 +342,7 @@ mod tests {
 
         #[test]
         fn no_hold_and_no_shop_is_ever_below_zero(steps in prop::collection::vec(step(), 0..60)) {
-            use super::super::posting::AccountKind::{Hold, Shop};
+            use super::super::account::AccountKind::{Hold, Shop};
             for (account, points) in history(&steps).balances() {
                 prop_assert!(points >= 0 || !matches!(account.kind, Hold | Shop), "{account}: {points}");
             }
