@@ -73,7 +73,7 @@ impl Change {
 /// Somebody to be told; expanded to people by the notifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// `person:ID`, `team:ID`, or `station:AREA` (the dispatchers of that area).
+    /// `person:ID`, `people:ID,ID`, `team:ID`, `station:AREA` (the dispatchers of that area) or `department:ID`.
     pub audience: String,
     /// What it is about, e.g. `dispatched`.
     pub topic: &'static str,
