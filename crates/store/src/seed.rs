@@ -23,7 +23,8 @@ pub async fn is_done(conn: &impl ConnectionTrait, county: AreaCode) -> Result<bo
 }
 
 /// The tables that hold a county before its first order.
-const FILLED: &str = "county, area, department, person, role_grant, team, team_area, volunteer, badge, sign, category";
+const FILLED: &str =
+    "county, area, department, person, role_grant, team, team_area, volunteer, badge, sign, category";
 
 /// Has PostgreSQL look at what was filled in, so that it plans well from the first order on and not only when it comes
 /// round to it by itself. At nothing else: of a table that it has never looked at it expects some pages and takes the
