@@ -1,5 +1,7 @@
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use proptest::prelude::*;
 
+use super::day::{date_of_day, day_of_date, is_weekday};
 use super::*;
 
 const HOUR: i64 = 3600;

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
+use super::number::digit;
 use super::*;
+use crate::phone;
 
 fn kinds(text: &str) -> Vec<FindingKind> {
     mask_text(text).found.into_iter().map(|finding| finding.kind).collect()

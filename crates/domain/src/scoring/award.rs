@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::account::{AccountRef, Purse};
 use super::caps::{Caps, Counter, Used, counters};
+use super::cause::{Cause, CauseKind, SourceType};
 use super::conditions::{Trigger, applies};
+use super::facts::{Facts, Inputs, earned};
 use super::month::{china_date, month_of};
-use super::posting::{
-    AccountRef, Cause, CauseKind, Draft, Facts, Inputs, Posting, Purse, ScoringFault, SourceType,
-    UnknownWord, earned, movement, words,
-};
+use super::posting::{Draft, Posting, ScoringFault, movement};
 use super::rules::{Rule, RuleBook, RuleKind};
+use super::word::{UnknownWord, words};
 use crate::area::AreaCode;
 use crate::deadline::Urgency;
 

@@ -1,4 +1,6 @@
-use super::super::posting::{AccountKind, Leg, recompute};
+use super::super::account::AccountKind;
+use super::super::facts::recompute;
+use super::super::posting::Leg;
 use super::super::rules::{FEATURED_POST, FIVE_STARS, LATE, ON_TIME, Points};
 use super::*;
 

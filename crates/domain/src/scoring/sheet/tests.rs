@@ -1,4 +1,5 @@
-use super::super::rules::RuleBook;
+use super::super::conditions::{Conditions, Trigger};
+use super::super::rules::{Points, RuleBook};
 use super::*;
 
 const BASE: &str = "code,category,category_name,name,points,monthly_cap\n";
