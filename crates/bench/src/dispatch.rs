@@ -1,10 +1,12 @@
 //! 派: from the scan to the commit that offers the order to a team, through Redis and through memory; and a backlog.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use crate::listener::Listener;
 use crate::load::{closed, open, quantile};
 use crate::place::{forget_waiting, placements};
 use crate::report::{Figure, Limit, Report};
@@ -12,23 +14,37 @@ use crate::requests::{Placements, Side};
 use crate::stage::{Stage, address};
 
 const CONNECTIONS: usize = 64;
+/// How long a listener is given to hear of the last order.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
 /// How long the notifier is watched.
 const TELLING: Duration = Duration::from_secs(5);
-/// Orders a second, and the longest p50 and p99 that the issue allows, in milliseconds.
-const RATES: &[(u32, Option<f64>, f64)] = &[(1_000, Some(2.0), 10.0), (3_000, None, 10.0)];
+/// Orders a second, and the longest p50 and p99 that are allowed, in milliseconds.
+const RATES: [Rate; 4] = [
+    Rate { per_second: 50, p50: None, p99: None },
+    Rate { per_second: 200, p50: None, p99: None },
+    Rate { per_second: 1_000, p50: Some(2.0), p99: Some(10.0) },
+    Rate { per_second: 3_000, p50: None, p99: Some(10.0) },
+];
+
+#[derive(Clone, Copy)]
+struct Rate {
+    per_second: u32,
+    p50: Option<f64>,
+    p99: Option<f64>,
+}
 
 /// From the moment at which a placement was due to be sent until the commit of its dispatch.
 pub(crate) async fn measure_latency(stage: &mut Stage, during: Duration, report: &mut Report) {
     forget_waiting(stage).await;
-    for (rate, p50, p99) in RATES {
+    for rate in RATES {
         let target = stage.product();
-        one_rate(stage, target, "Redis", (*rate, *p50, *p99), during, report).await;
+        one_rate(stage, target, "Redis", rate, during, report).await;
     }
     stage.stop_worker();
     let besides = [("XINGFUMA_REDIS__URL".to_owned(), String::new())];
     let alone = stage.fleet.start_server("memory", &besides);
-    for (rate, p50, p99) in RATES {
-        one_rate(stage, address(alone.base()), "memory", (*rate, *p50, *p99), during, report).await;
+    for rate in RATES {
+        one_rate(stage, address(alone.base()), "memory", rate, during, report).await;
     }
     drop(alone);
     stage.start_worker();
@@ -38,25 +54,45 @@ async fn one_rate(
     stage: &mut Stage,
     target: std::net::SocketAddr,
     queue: &str,
-    (rate, p50, p99): (u32, Option<f64>, f64),
+    rate: Rate,
     during: Duration,
     report: &mut Report,
 ) {
     stage.people.renew();
     // A moment to prepare statements on every connection.
     for (during, counts) in [(during.min(Duration::from_secs(1)), false), (during, true)] {
+        let listener = Listener::listen(target, &stage.people.dispatcher.0);
         let mut source = Placements { keep: true, ..placements(stage, Side::Product, 0, usize::MAX) };
-        let outcome = open(target, CONNECTIONS, rate, during, &mut source).await;
+        let outcome = open(target, CONNECTIONS, rate.per_second, during, &mut source).await;
         stage.wait_until_dispatched(Duration::from_secs(300)).await;
+        // The last of them are on their way to him.
+        tokio::time::sleep(TOLD_WITHIN).await;
+        let told = listener.hang_up();
         if counts {
-            let latencies = dispatched_after(stage, &outcome.ids).await;
-            let name = |share: &str| format!("scan → dispatched, {rate}/s through {queue}, {share}");
-            let limit = p50.map_or(Limit::None, Limit::AtMost);
-            report.add(Figure::new(&name("p50"), quantile(&latencies, 0.5), "ms", limit));
-            report.add(Figure::new(&name("p99"), quantile(&latencies, 0.99), "ms", Limit::AtMost(p99)));
+            let dispatched = dispatched_after(stage, &outcome.ids).await;
+            note(report, "dispatched", queue, rate, &dispatched);
+            let untold = Rate { p50: None, p99: None, ..rate };
+            note(report, "told at a township's desk", queue, untold, &told_after(&outcome.ids, &told));
         }
         forget_waiting(stage).await;
     }
+}
+
+fn note(report: &mut Report, what: &str, queue: &str, rate: Rate, latencies: &[Duration]) {
+    for (share, name, limit) in [(0.5, "p50", rate.p50), (0.99, "p99", rate.p99)] {
+        let name = format!("scan → {what}, {}/s through {queue}, {name}", rate.per_second);
+        let limit = limit.map_or(Limit::None, Limit::AtMost);
+        report.add(Figure::new(&name, quantile(latencies, share), "ms", limit));
+    }
+}
+
+/// How long after its moment somebody who listens was told of each order; he hears of those of his township.
+fn told_after(asked: &[(Uuid, Instant)], told: &HashMap<Uuid, Instant>) -> Vec<Duration> {
+    let heard =
+        asked.iter().filter_map(|(id, since)| told.get(id).map(|at| at.saturating_duration_since(*since)));
+    let heard: Vec<Duration> = heard.collect();
+    assert!(!heard.is_empty() || asked.len() < 100, "nobody was told of {} orders", asked.len());
+    heard
 }
 
 /// How long after its moment each order's dispatch was committed, by PostgreSQL's own record of the commit.
@@ -65,8 +101,7 @@ async fn dispatched_after(stage: &Stage, asked: &[(Uuid, Instant)]) -> Vec<Durat
     let text =
         "SELECT order_id, pg_xact_commit_timestamp(xmin) FROM dispatch_decision WHERE order_id = ANY ($1)";
     let rows = stage.county.query(text, &[&ids]).await.expect("the decisions");
-    let committed: std::collections::HashMap<Uuid, DateTime<Utc>> =
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let committed: HashMap<Uuid, DateTime<Utc>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let (here, there) = same_moment(stage).await;
     asked
         .iter()

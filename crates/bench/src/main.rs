@@ -14,6 +14,7 @@ mod dispatch;
 mod duel;
 mod floor;
 mod http;
+mod listener;
 mod lives;
 mod load;
 mod peers;
