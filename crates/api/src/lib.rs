@@ -56,6 +56,7 @@ mod stars;
 mod stream;
 mod token;
 mod totp;
+mod trainings;
 mod volunteers;
 mod wechat_push;
 
@@ -240,6 +241,11 @@ operations!(
     certificates::refuse,
     certificates::revoke,
     certificates::print,
+    trainings::record,
+    trainings::list_trainings,
+    trainings::read_training,
+    trainings::void,
+    trainings::own_trainings,
     exports::volunteer_record,
     periods::list_periods,
     periods::close_claims,
