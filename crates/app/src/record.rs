@@ -225,10 +225,9 @@ async fn of_trainings(
     people: &[VolunteerRow],
 ) -> Result<Vec<Vec<Cell>>, AppError> {
     let (Some(first), Some(last)) = (people.first(), people.last()) else { return Ok(Vec::new()) };
-    let (range, (from, to)) =
-        ((first.person_id, last.person_id), (request.from.to_string(), request.to.to_string()));
-    let (pool, county) = (source.store.pool(), source.county);
-    let found = trainings::attended(pool, county, request.area, range, from, to).await?;
+    let (pool, range) = (source.store.pool(), (first.person_id, last.person_id));
+    let (from, to) = (request.from.to_string(), request.to.to_string());
+    let found = trainings::attended(pool, source.county, request.area, range, from, to).await?;
     let rows = found.into_iter().map(|row| {
         vec![
             row.badge.into(),
