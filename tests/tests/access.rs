@@ -216,6 +216,8 @@ enum Target {
     Certificate,
     /// What was certified.
     Signed,
+    /// A training in the worker's village, which he attended.
+    Training,
 }
 
 /// How far a department has come with a call.
@@ -242,7 +244,7 @@ fn trial(operation: &str) -> Option<Trial> {
     use Target::{
         Activity, Appeal, Certificate, Claim, Deduction, Entry, Goods, Hazard, Hold, Leave, None as Nowhere,
         Objection, Order, Patrol, Photo, Post, Redemption, Round, Shop, SignReport, Signed, Staff,
-        StarObjection, Team, Volunteer, Ward, Whistle,
+        StarObjection, Team, Training, Volunteer, Ward, Whistle,
     };
     let nothing: fn(&World) -> Value = |_| json!({});
     let reason: fn(&World) -> Value = |_| json!({ "reason": "核对情况" });
@@ -405,6 +407,10 @@ fn trial(operation: &str) -> Option<Trial> {
         "POST /api/v1/certificates/{id}/refuse" => on(Certificate, reason),
         "POST /api/v1/certificates/{id}/revoke" => on(Signed, reason),
         "GET /api/v1/certificates/{id}/print" => on(Signed, nothing),
+        "POST /api/v1/trainings" => on(Nowhere, |world| world.training_body()),
+        "GET /api/v1/trainings" | "GET /api/v1/me/trainings" => on(Nowhere, nothing),
+        "GET /api/v1/trainings/{id}" => on(Training, nothing),
+        "POST /api/v1/trainings/{id}/void" => on(Training, reason),
         "POST /api/v1/exports/volunteer-record" => {
             on(Nowhere, |_| json!({ "part": "hours", "from": "2026-01-01", "to": "2026-12-31" }))
         }
@@ -812,6 +818,17 @@ impl World {
         id
     }
 
+    /// Today's training for the worker's village.
+    fn training_body(&self) -> Value {
+        let today = (self.now() + chrono::TimeDelta::hours(8)).format("%Y-%m-%d").to_string();
+        json!({ "areaCode": self.area()[..12], "title": "急救知识培训", "organizer": "县红十字会", "heldOn": today,
+            "minutes": 90, "personIds": [id_of(&self.people[&Who::Worker])] })
+    }
+
+    fn training(&self) -> String {
+        text(&self.post(Who::Village, "/trainings", &self.training_body()), "id")
+    }
+
     /// An objection to a line of the round that nobody has objected to.
     fn star_objection(&self) -> String {
         self.objected.set(self.objected.get() + 1);
@@ -863,6 +880,7 @@ impl World {
             Target::StarObjection => (None, self.star_objection()),
             Target::Certificate => (None, self.certificate()),
             Target::Signed => (None, self.signed()),
+            Target::Training => (None, self.training()),
             Target::Order(stage) => (Some(stage), String::new()),
             Target::Post(stage) => (Some(stage), String::new()),
             Target::Entry => (Some(Stage::Completed), String::new()),

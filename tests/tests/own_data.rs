@@ -167,6 +167,12 @@ impl Book {
         self.ahead(8).format("%Y-%m-%d").to_string()
     }
 
+    /// A training of today that he attended.
+    fn training(&self) -> Value {
+        json!({ "areaCode": self.grid[..12], "title": "急救知识培训", "organizer": "县红十字会", "heldOn": self.today(),
+            "minutes": 90, "personIds": [self.id] })
+    }
+
     fn activity(&self) -> String {
         let activity = json!({ "areaCode": self.grid, "title": "河道清理", "content": "清理河道垃圾",
             "place": "村口广场", "startsAt": self.ahead(24).to_rfc3339(), "endsAt": self.ahead(26).to_rfc3339(),
@@ -213,7 +219,7 @@ fn books(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String) {
         sql(
             "SELECT (SELECT count(*) FROM score_entry), (SELECT sum(points) FROM score_entry WHERE points > 0), \
              (SELECT sum(minutes) FROM attendance), (SELECT count(*) FROM patrol), (SELECT count(*) FROM patrol_note), \
-             (SELECT count(*) FROM score_claim WHERE status = 'granted')",
+             (SELECT count(*) FROM score_claim WHERE status = 'granted'), (SELECT count(*) FROM trainee)",
         )
     };
     let before = totals();
@@ -225,6 +231,17 @@ fn books(base: &str, accounts: &Accounts, sql: impl Fn(&str) -> String) {
     assert_eq!(sql("SELECT count(*) FROM activity WHERE joined > 0"), "1", "his place is free again");
     assert_eq!(sql("SELECT count(*) FROM attendance"), "1", "what he did stays");
     book.village.get("/patrols").expect(200);
+    let training = text(&book.village.get("/trainings").expect(200)["items"][0], "id");
+    let training = book.village.get(&format!("/trainings/{training}")).expect(200);
+    assert_eq!(
+        training["people"],
+        json!([{ "personId": book.id, "surname": "" }]),
+        "he attended: {training}"
+    );
+    // Nothing more is recorded of him.
+    let refused = book.village.post("/trainings", &book.training());
+    assert_eq!(refused.problem(422), "invalid_fields");
+    assert_eq!(refused.json()["errors"][0]["code"], "not_a_volunteer", "{}", refused.text());
     let claims = book.township.get("/score/claims").expect(200);
     assert!(!claims.to_string().contains(WORD), "{claims}");
 }
@@ -265,6 +282,8 @@ fn write_books(book: &Book, sql: &impl Fn(&str) -> String) {
     book.village.post(&format!("/certificates/{certificate}/refuse"), &refuse).expect(200);
     book.village.post(&format!("/volunteers/{}/transfer", book.id), &refuse).expect(200);
 
+    book.village.post("/trainings", &book.training()).expect(201);
+
     let preferences = json!({ "wechat": false, "sms": true }).to_string();
     let kept = book.volunteer.send("PUT", "/me/preferences", &[], preferences.as_bytes()).expect("an answer");
     assert_eq!(kept.status, 200, "{}", kept.text());
@@ -294,6 +313,7 @@ fn whole_copy(book: &Book, me: &Value) {
         ("patrols", 2),
         ("redemptions", 0),
         ("stars", 0),
+        ("trainings", 1),
     ];
     let lengths: Vec<(&str, usize)> = lengths.iter().map(|(name, length)| (name.as_str(), *length)).collect();
     assert_eq!(lengths, wanted, "{records}");
@@ -304,6 +324,9 @@ fn whole_copy(book: &Book, me: &Value) {
     assert_eq!(records["claims"][0]["evidence"], WORD, "{records}");
     assert_eq!(records["certificates"][0]["status"], "refused", "{records}");
     assert_eq!(records["badges"][0]["number"], me["badge"], "{records}");
+    let training = &records["trainings"][0];
+    assert_eq!((&training["title"], &training["minutes"]), (&json!("急救知识培训"), &json!(90)), "{records}");
+    assert_eq!(training.get("voidedAt"), None, "{records}");
     assert_eq!(copy["preferences"]["wechat"], false, "{copy}");
     assert!(copy["points"]["held"].is_i64(), "{copy}");
     let others = [text(&book.village.get("/me").expect(200), "id"), PHONE.to_owned(), NAME.to_owned()];

@@ -57,6 +57,7 @@ mod stars;
 mod stream;
 mod token;
 mod totp;
+mod trainings;
 mod volunteers;
 mod wechat_push;
 
@@ -241,6 +242,11 @@ operations!(
     certificates::refuse,
     certificates::revoke,
     certificates::print,
+    trainings::record,
+    trainings::list_trainings,
+    trainings::read_training,
+    trainings::void,
+    trainings::own_trainings,
     exports::volunteer_record,
     periods::list_periods,
     periods::close_claims,

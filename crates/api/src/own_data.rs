@@ -90,7 +90,8 @@ struct OwnDataJson {
     messages: Vec<MessageCopyJson>,
     /// How he wants to be told.
     preferences: PreferencesJson,
-    /// Activities, patrols, stars, certificates, held points, claims, appeals, objections, redemptions, leaves, badges.
+    /// Activities, trainings, patrols, stars, certificates, held points, claims, appeals, objections, redemptions, leaves,
+    /// badges.
     records: RecordsCopyJson,
     /// What he agreed to, and took back.
     consents: Vec<WordJson>,

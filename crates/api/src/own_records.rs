@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use xingfuma_store::own_records::{
     OwnActivity, OwnAppeal, OwnBadge, OwnCertificate, OwnClaim, OwnHold, OwnLeave, OwnObjection, OwnPatrol,
-    OwnPatrolNote, OwnRecords, OwnRedemption, OwnStars,
+    OwnPatrolNote, OwnRecords, OwnRedemption, OwnStars, OwnTraining,
 };
 
 /// Makes the JSON of rows, field by field.
@@ -48,6 +48,20 @@ copies! {
         /// Minutes of service.
         #[serde(skip_serializing_if = "Option::is_none")]
         minutes: Option<i64>,
+    }
+    /// A training that he attended.
+    TrainingCopyJson of OwnTraining {
+        training_id: Uuid = training_id,
+        title: String = title,
+        organizer: String = organizer,
+        area_code: String = area_code,
+        /// The day in China.
+        held_on: String = held_on,
+        minutes: i64 = minutes,
+        recorded_at: DateTime<Utc> = recorded_at,
+        /// When it was taken back.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        voided_at: Option<DateTime<Utc>> = voided_at,
     }
     /// Something noted on a patrol.
     PatrolNoteCopyJson of OwnPatrolNote {
@@ -219,6 +233,8 @@ impl From<OwnCertificate> for CertificateCopyJson {
 pub(crate) struct RecordsCopyJson {
     /// Activities that he joined.
     activities: Vec<ActivityCopyJson>,
+    /// Trainings that he attended, those that were taken back among them.
+    trainings: Vec<TrainingCopyJson>,
     /// Patrols that he walked.
     patrols: Vec<PatrolCopyJson>,
     /// Stars that were conferred on him.
@@ -261,6 +277,7 @@ impl From<OwnRecords> for RecordsCopyJson {
     fn from(own: OwnRecords) -> RecordsCopyJson {
         RecordsCopyJson {
             activities: all(own.activities),
+            trainings: all(own.trainings),
             patrols: patrols(own.patrols, own.patrol_notes),
             stars: all(own.stars),
             certificates: all(own.certificates),

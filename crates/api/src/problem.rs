@@ -76,7 +76,10 @@ impl Problem {
             errors: self
                 .errors
                 .iter()
-                .map(|fault| FieldProblem { field: fault.field.to_owned(), code: fault.code.to_owned() })
+                .map(|fault| FieldProblem {
+                    field: fault.field.clone().into_owned(),
+                    code: fault.code.to_owned(),
+                })
                 .collect(),
             request_id: request_id.to_owned(),
         };
@@ -147,7 +150,7 @@ impl From<AppError> for Problem {
             AppError::Store(StoreError::Stock) => Problem::new(409, "out_of_stock"),
             AppError::Store(StoreError::Overflow) => Problem::new(409, "amount_too_large"),
             AppError::Store(StoreError::MediaTaken) => Problem {
-                errors: vec![FieldFault { field: "mediaIds", code: "media_attached" }],
+                errors: vec![FieldFault { field: "mediaIds".into(), code: "media_attached" }],
                 ..Problem::new(422, "invalid_fields")
             },
             AppError::Store(error) => {
@@ -171,7 +174,7 @@ fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::OwnOrder => Problem::new(409, "own_order"),
         Refusal::AlreadyDeclined => Problem::new(409, "already_declined"),
         Refusal::ReasonRequired => Problem {
-            errors: vec![FieldFault { field: "reason", code: "required" }],
+            errors: vec![FieldFault { field: "reason".into(), code: "required" }],
             ..Problem::new(422, "invalid_fields")
         },
         Refusal::ArrivalRequired => Problem::new(409, "arrival_required"),
@@ -200,7 +203,7 @@ fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::CorrectionSettled => Problem::new(409, "correction_settled"),
         Refusal::CorrectionOpen => Problem::new(409, "correction_open"),
         Refusal::OutOfRange { field } => Problem {
-            errors: vec![FieldFault { field, code: "out_of_range" }],
+            errors: vec![FieldFault { field: (*field).into(), code: "out_of_range" }],
             ..Problem::new(422, "invalid_fields")
         },
     }
@@ -315,6 +318,7 @@ fn title(code: &str, english: bool) -> &'static str {
         "round_runs" => ("该区域已有星级公示在进行", "A round of this area is shown already"),
         "nobody_rises" => ("没有可评定的人员", "Nobody has reached more stars than he has"),
         "round_conferred" => ("该批星级已评定", "The round was conferred already"),
+        "training_voided" => ("该培训记录已作废", "The training was taken back already"),
         "certificate_not_requested" => ("该证明不在待办状态", "The certificate does not wait any more"),
         "certificate_not_issued" => ("该证明未开具或已失效", "The certificate is not in force"),
         "nothing_served" => ("该时段没有服务记录", "Nothing was served in this time"),

@@ -1,5 +1,7 @@
 //! What a use case answers when it does not do what was asked. The API maps each to one problem.
 
+use std::borrow::Cow;
+
 use xingfuma_domain::multipart::MultipartFault;
 use xingfuma_domain::order::Refusal;
 use xingfuma_store::StoreError;
@@ -9,8 +11,8 @@ use crate::keys::Unsealable;
 /// A field of a request that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldFault {
-    /// The field's name in JSON.
-    pub field: &'static str,
+    /// The field's name in JSON; of an item of a list with its place, `personIds[3]`.
+    pub field: Cow<'static, str>,
     /// A stable code.
     pub code: &'static str,
 }
@@ -86,6 +88,6 @@ pub enum AppError {
 impl AppError {
     /// One field that is not as it should be.
     pub fn invalid(field: &'static str, code: &'static str) -> AppError {
-        AppError::Invalid(vec![FieldFault { field, code }])
+        AppError::Invalid(vec![FieldFault { field: field.into(), code }])
     }
 }

@@ -75,6 +75,7 @@ pub mod stream;
 pub mod sweep;
 pub mod text;
 pub mod totp;
+pub mod training;
 pub mod transfer;
 pub mod view;
 pub mod witness;

@@ -43,7 +43,7 @@ pub struct OwnData {
     pub messages: Vec<Message>,
     /// How he wants to be told, and the messages that he has agreed to.
     pub preferences: (Preferences, Vec<Offered>),
-    /// What the books keep of him: activities, patrols, stars, certificates and so on.
+    /// What the books keep of him: activities, trainings, patrols, stars, certificates and so on.
     pub records: OwnRecords,
     /// What he agreed to, and took back.
     pub consents: Vec<WordRow>,

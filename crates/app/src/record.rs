@@ -19,7 +19,7 @@ use xingfuma_domain::scoring::{RuleBook, SourceType, china_date, china_day_begin
 use xingfuma_domain::service::Service;
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::services::{self, VolunteerRow};
-use xingfuma_store::{Store, StoreError, people, record, transact};
+use xingfuma_store::{Store, StoreError, people, record, trainings, transact};
 
 use crate::directory::Directory;
 use crate::dispatch::REASON_LONGEST;
@@ -139,16 +139,16 @@ pub async fn write(
     let mut writer = Writer { request, out, rows: 0 };
     writer.send(request.format.head(request.part)).await?;
     match request.part {
-        Part::Training => {}
         Part::Teams => writer.rows(teams(source, request).await?).await?,
         Part::Projects => writer.rows(projects(source, request).await?).await?,
-        Part::People | Part::Awards | Part::Hours | Part::Ratings => {
+        Part::People | Part::Training | Part::Awards | Part::Hours | Part::Ratings => {
             let mut after = None;
             loop {
                 let people = piece(source, request, after).await?;
                 after = people.last().map(|row| row.person_id);
                 let rows = match request.part {
                     Part::People => of_people(source, request, &people).await?,
+                    Part::Training => of_trainings(source, request, &people).await?,
                     Part::Awards => of_awards(source, request, &people).await?,
                     part => of_services(source, request, part, &people).await?,
                 };
@@ -217,6 +217,28 @@ async fn of_people(
         ]);
     }
     Ok(rows)
+}
+
+async fn of_trainings(
+    source: &Source<'_>,
+    request: &RecordRequest,
+    people: &[VolunteerRow],
+) -> Result<Vec<Vec<Cell>>, AppError> {
+    let (Some(first), Some(last)) = (people.first(), people.last()) else { return Ok(Vec::new()) };
+    let (pool, range) = (source.store.pool(), (first.person_id, last.person_id));
+    let (from, to) = (request.from.to_string(), request.to.to_string());
+    let found = trainings::attended(pool, source.county, request.area, range, from, to).await?;
+    let rows = found.into_iter().map(|row| {
+        vec![
+            row.badge.into(),
+            row.title.into(),
+            row.held_on.into(),
+            row.minutes.into(),
+            row.organizer.into(),
+            row.area_code.into(),
+        ]
+    });
+    Ok(rows.collect())
 }
 
 async fn of_awards(

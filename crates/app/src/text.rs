@@ -1,6 +1,8 @@
 //! Texts as they come from outside: checked for length and characters that no person types, trimmed, and masked
 //! before they are stored in clear.
 
+use std::borrow::Cow;
+
 use xingfuma_domain::masking::Masked;
 use xingfuma_domain::masking::known::{Known, mask_knowing};
 use xingfuma_domain::phone::Phone;
@@ -14,8 +16,8 @@ pub struct Fields(Vec<FieldFault>);
 
 impl Fields {
     /// Notes a fault.
-    pub fn fault(&mut self, field: &'static str, code: &'static str) {
-        self.0.push(FieldFault { field, code });
+    pub fn fault(&mut self, field: impl Into<Cow<'static, str>>, code: &'static str) {
+        self.0.push(FieldFault { field: field.into(), code });
     }
 
     /// A text that must be there.
@@ -119,21 +121,21 @@ pub fn masked(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn faults(of: impl FnOnce(&mut Fields)) -> Vec<(&'static str, &'static str)> {
+    fn faults(of: impl FnOnce(&mut Fields)) -> Vec<(Cow<'static, str>, &'static str)> {
         let mut fields = Fields::default();
         of(&mut fields);
-        fields.0.iter().map(|fault| (fault.field, fault.code)).collect()
+        fields.0.into_iter().map(|fault| (fault.field, fault.code)).collect()
     }
 
     #[test]
     fn each_bad_text_has_its_own_code() {
-        assert_eq!(faults(|f| drop(f.text("a", "  ", 9))), [("a", "required")]);
-        assert_eq!(faults(|f| drop(f.text("a", "x\0y", 9))), [("a", "control_character")]);
-        assert_eq!(faults(|f| drop(f.text("a", "abc\u{202E}", 9))), [("a", "control_character")]);
-        assert_eq!(faults(|f| drop(f.text("a", "一二三四", 3))), [("a", "too_long")]);
+        assert_eq!(faults(|f| drop(f.text("a", "  ", 9))), [("a".into(), "required")]);
+        assert_eq!(faults(|f| drop(f.text("a", "x\0y", 9))), [("a".into(), "control_character")]);
+        assert_eq!(faults(|f| drop(f.text("a", "abc\u{202E}", 9))), [("a".into(), "control_character")]);
+        assert_eq!(faults(|f| drop(f.text("a", "一二三四", 3))), [("a".into(), "too_long")]);
         let phone = |text| faults(|f| _ = f.phone("a", Some(text)));
-        assert_eq!(phone("１３８１２３４５６７８"), [("a", "phone_fullwidth")]);
-        assert_eq!(phone("12"), [("a", "phone_invalid")]);
+        assert_eq!(phone("１３８１２３４５６７８"), [("a".into(), "phone_fullwidth")]);
+        assert_eq!(phone("12"), [("a".into(), "phone_invalid")]);
         assert_eq!(phone("138 1234 5678"), []);
         assert_eq!(faults(|f| drop(f.text("a", "两行\n字", 9))), []);
     }

@@ -315,6 +315,10 @@ pub enum Action {
     IssueCertificate,
     /// See certificates of others.
     ReadCertificates,
+    /// Record trainings, and take back what was recorded by mistake.
+    KeepTrainings,
+    /// See trainings with those who attended.
+    ReadTrainings,
     /// Take the volunteer record out as files.
     ExportRecord,
     /// See the whole names of those who gave something to a shop.
@@ -346,9 +350,13 @@ pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
         Action::HoldActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin],
         Action::ReadActivity => &[Role::GridLeader, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
         Action::ReadShopBooks => &[Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
-        Action::ProposeStars | Action::IssueCertificate => &[Role::Dispatcher, Role::CountyAdmin],
+        Action::ProposeStars | Action::IssueCertificate | Action::KeepTrainings => {
+            &[Role::Dispatcher, Role::CountyAdmin]
+        }
         Action::ConferStars | Action::ExportRecord => &[Role::CountyAdmin],
-        Action::ReadCertificates => &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor],
+        Action::ReadCertificates | Action::ReadTrainings => {
+            &[Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
+        }
         Action::ReadDonors => &[Role::Shopkeeper, Role::Dispatcher],
     };
     roles.iter().any(|role| actor.has(*role, area))

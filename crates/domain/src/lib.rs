@@ -4,8 +4,8 @@
 //! * [`order`]: the life of an order (点派接评晒), its one table of moves, `decide` and `apply`.
 //! * [`dispatch`]: which team is offered an order, and why.
 //! * [`scoring`]: rules into ledger postings; [`shop`]: what points buy.
-//! * [`service`]: what counts as somebody's hours; [`certificate`]: what is certified of them; [`record`]: the volunteer
-//!   record as files.
+//! * [`service`]: what counts as somebody's hours; [`certificate`]: what is certified of them; [`training`]: what they
+//!   learned; [`record`]: the volunteer record as files.
 //! * [`deadline`]: time limits in the Chinese working calendar.
 //! * [`access`]: who may do and see what; [`limit`]: how often.
 //! * [`message`]: how somebody is told; [`hazard`]: what comes back again and again.
@@ -34,3 +34,4 @@ pub mod service;
 pub mod shop;
 pub mod sign;
 pub mod similar;
+pub mod training;

@@ -16,7 +16,7 @@ pub enum Part {
     Teams,
     /// What was served: the categories, with what was done in each.
     Projects,
-    /// Training. This program keeps none: the file has its heading and no rows.
+    /// Who attended which training.
     Training,
     /// Stars that were conferred, and bonuses that were granted.
     Awards,
@@ -83,6 +83,8 @@ impl Part {
                 ("name", "培训名称"),
                 ("on", "培训日期"),
                 ("minutes", "培训时长（分钟）"),
+                ("organizer", "组织者"),
+                ("areaCode", "培训地区代码"),
             ],
             Part::Awards => &[
                 ("volunteerNumber", "志愿者编号"),
@@ -277,7 +279,9 @@ mod tests {
     #[test]
     fn a_table_for_a_spreadsheet() {
         let head = Format::Csv.head(Part::Training);
-        assert_eq!(head, "\u{feff}\"志愿者编号\",\"培训名称\",\"培训日期\",\"培训时长（分钟）\"\r\n");
+        let headings =
+            "\"志愿者编号\",\"培训名称\",\"培训日期\",\"培训时长（分钟）\",\"组织者\",\"培训地区代码\"";
+        assert_eq!(head, format!("\u{feff}{headings}\r\n"));
         let cells = [Cell::from("=1+1"), "他说\"好\",\n行".into(), Cell::Empty, Cell::from(-5_i64)];
         assert_eq!(
             Format::Csv.row(Part::Training, &cells, false),

@@ -52,6 +52,7 @@ pub mod similar;
 mod sql;
 pub mod stars;
 pub mod totp;
+pub mod trainings;
 pub mod transfers;
 pub mod whistles;
 pub mod writing;

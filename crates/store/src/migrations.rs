@@ -110,6 +110,7 @@ impl MigratorTrait for Migrator {
                 name: "m0062_members_by_team",
                 text: include_str!("../schema/0062_members_by_team.sql"),
             }),
+            Box::new(Step { name: "m0063_trainings", text: include_str!("../schema/0063_trainings.sql") }),
         ]
     }
 }

@@ -1,5 +1,5 @@
-//! What the newer books keep of one person, for his own copy: activities, patrols, stars, certificates, held points, claims,
-//! appeals, objections, redemptions, leaves and badges. Each list is whole, oldest first, and names nobody else.
+//! What the newer books keep of one person, for his own copy: activities, trainings, patrols, stars, certificates, held
+//! points, claims, appeals, objections, redemptions, leaves and badges. Each list is whole, oldest first, and names nobody else.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -12,6 +12,8 @@ use crate::{StoreError, sql};
 pub struct OwnRecords {
     /// Activities that he joined.
     pub activities: Vec<OwnActivity>,
+    /// Trainings that he attended, those that were taken back among them.
+    pub trainings: Vec<OwnTraining>,
     /// Patrols that he walked.
     pub patrols: Vec<OwnPatrol>,
     /// What he noted on them.
@@ -61,6 +63,27 @@ pub struct OwnActivity {
     pub feedback: Option<String>,
     /// His minutes of service.
     pub minutes: Option<i64>,
+}
+
+/// A training that he attended.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct OwnTraining {
+    /// The training.
+    pub training_id: Uuid,
+    /// What it is called.
+    pub title: String,
+    /// Who held it.
+    pub organizer: String,
+    /// For which area.
+    pub area_code: String,
+    /// The day in China.
+    pub held_on: String,
+    /// How long it was.
+    pub minutes: i64,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// When it was taken back.
+    pub voided_at: Option<DateTime<Utc>>,
 }
 
 /// A patrol of his.
@@ -263,6 +286,9 @@ pub struct OwnBadge {
 const ACTIVITIES: &str = "SELECT a.id AS activity_id, a.title, a.area_code, a.place, a.starts_at, a.ends_at, p.joined_at, \
                           p.checked_in_at, p.feedback_at, p.feedback, p.minutes FROM attendance p \
                           JOIN activity a ON a.id = p.activity_id WHERE p.person_id = $1 ORDER BY p.id";
+const TRAININGS: &str = "SELECT g.id AS training_id, g.title, g.organizer, g.area_code, g.held_on, g.minutes, \
+                         g.recorded_at, g.voided_at FROM trainee n JOIN training g ON g.id = n.training_id \
+                         WHERE n.person_id = $1 ORDER BY g.id";
 const PATROLS: &str = "SELECT id, area_code, began_at, ended_at, minutes, summary FROM patrol WHERE person_id = $1 \
                        ORDER BY id";
 const PATROL_NOTES: &str = "SELECT n.patrol_id, n.at, n.place, n.note, n.order_id FROM patrol_note n \
@@ -296,6 +322,7 @@ pub async fn of_person(conn: &impl ConnectionTrait, person: Uuid) -> Result<OwnR
     let of = || vec![person.into()];
     Ok(OwnRecords {
         activities: sql::all(conn, ACTIVITIES, of()).await?,
+        trainings: sql::all(conn, TRAININGS, of()).await?,
         patrols: sql::all(conn, PATROLS, of()).await?,
         patrol_notes: sql::all(conn, PATROL_NOTES, of()).await?,
         stars: sql::all(conn, STARS, of()).await?,

@@ -51,6 +51,7 @@ pub(crate) struct People {
     pub(crate) department: Client,
     pub(crate) department_id: String,
     pub(crate) sign: String,
+    village_code: String,
     team: String,
 }
 
@@ -79,6 +80,7 @@ impl People {
             department,
             department_id: text(&of_department["roles"][0], "teamId"),
             sign: accounts.sign().to_owned(),
+            village_code: accounts.grid()[..12].to_owned(),
         }
     }
 
@@ -308,7 +310,25 @@ impl Flight<'_> {
         self.post(&people.admin, &format!("/score/entries/{entry}/reverse"), &reversed);
         self.outsiders(&format!("/score/entries/{entry}/why"));
         self.outsiders("/score/claims");
+        self.trained();
         self.called_off();
+    }
+
+    /// A training that the second volunteer attended, taken back again: nothing knows names here either.
+    fn trained(&mut self) {
+        let people = self.people;
+        let phones = self.bird.typed_phones();
+        let training = json!({
+            "areaCode": people.village_code, "title": format!("急救培训{}", phones[2]),
+            "organizer": format!("请问{}", phones[5]), "heldOn": &people.an_hour_ago()[..10], "minutes": 60,
+            "personIds": [people.second_id],
+        });
+        let training = text(&self.post(&people.village, "/trainings", &training), "id");
+        self.outsiders(&format!("/trainings/{training}"));
+        let voided = json!({ "reason": format!("记错了，打{}", phones[3]) });
+        self.post(&people.village, &format!("/trainings/{training}/void"), &voided);
+        self.outsiders("/trainings");
+        self.heard.note("who attended", &people.second.get("/me/trainings"));
     }
 
     /// Nothing of what is refused is repeated, nor kept, nor logged.

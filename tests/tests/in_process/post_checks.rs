@@ -47,7 +47,7 @@ async fn a_moderator_sees_what_was_hidden_and_what_wechat_said(county: SmallCoun
     let order = serve_one(&county).await;
     let refused = show(&county, &resident, order, "来赌博").await.expect_err("it must not be shown");
     let AppError::Invalid(faults) = refused else { panic!("{refused}") };
-    assert_eq!((faults[0].field, faults[0].code), ("text", "text_risky"));
+    assert_eq!((&*faults[0].field, faults[0].code), ("text", "text_risky"));
 
     // WeChat is gone: a person looks, and nobody waits for it.
     county.sandbox().allow_address(false);

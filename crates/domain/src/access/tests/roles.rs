@@ -31,6 +31,8 @@ const MATRIX: [(Role, &[Action]); 9] = [
             Action::ProposeStars,
             Action::IssueCertificate,
             Action::ReadCertificates,
+            Action::KeepTrainings,
+            Action::ReadTrainings,
         ],
     ),
     (Role::Operator, &[Action::PlaceForCaller]),
@@ -62,6 +64,8 @@ const MATRIX: [(Role, &[Action]); 9] = [
             Action::ConferStars,
             Action::IssueCertificate,
             Action::ReadCertificates,
+            Action::KeepTrainings,
+            Action::ReadTrainings,
             Action::ExportRecord,
         ],
     ),
@@ -77,11 +81,12 @@ const MATRIX: [(Role, &[Action]); 9] = [
             Action::ReadAudit,
             Action::ReadSignReports,
             Action::ReadCertificates,
+            Action::ReadTrainings,
         ],
     ),
 ];
 
-const ACTIONS: [Action; 30] = [
+const ACTIONS: [Action; 32] = [
     Action::ModeratePost,
     Action::ReadPendingPost,
     Action::PlaceForCaller,
@@ -110,6 +115,8 @@ const ACTIONS: [Action; 30] = [
     Action::ConferStars,
     Action::IssueCertificate,
     Action::ReadCertificates,
+    Action::KeepTrainings,
+    Action::ReadTrainings,
     Action::ExportRecord,
     Action::ReadDonors,
 ];
