@@ -51,17 +51,17 @@ copies! {
     }
     /// A training that he attended.
     TrainingCopyJson of OwnTraining {
-        training_id: Uuid = training_id,
-        title: String = title,
-        organizer: String = organizer,
-        area_code: String = area_code,
+        training_id: Uuid,
+        title: String,
+        organizer: String,
+        area_code: String,
         /// The day in China.
-        held_on: String = held_on,
-        minutes: i64 = minutes,
-        recorded_at: DateTime<Utc> = recorded_at,
+        held_on: String,
+        minutes: i64,
+        recorded_at: DateTime<Utc>,
         /// When it was taken back.
         #[serde(skip_serializing_if = "Option::is_none")]
-        voided_at: Option<DateTime<Utc>> = voided_at,
+        voided_at: Option<DateTime<Utc>>,
     }
     /// Something noted on a patrol.
     PatrolNoteCopyJson of OwnPatrolNote {
