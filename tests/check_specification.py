@@ -239,9 +239,14 @@ def check(program, long, only):
     return bool(outcomes) and all(passed for passed, _, _ in outcomes)
 
 
+def built() -> Path:
+    """The program as cargo has built it."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "xingfuma"
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("program", nargs="?", default=ROOT / "target" / "debug" / "xingfuma")
+    parser.add_argument("program", nargs="?", default=built())
     parser.add_argument("--long", action="store_true", help="every phase as every role, about an hour")
     parser.add_argument("--role", help="only roles that begin with this")
     asked = parser.parse_args()

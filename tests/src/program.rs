@@ -4,27 +4,24 @@
 //! its value is dropped or the test process ends (see [`crate::services`]); what it wrote to its log is in the panic's
 //! message when it does not start.
 
-use std::{
-    fs::{self, File},
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    client::{Accounts, Client},
-    services::{
-        LOOK_AGAIN, Postgres, Redis, STARTS,
-        child::{Server, dying_with_its_parent},
-        free_port,
-        home::Home,
-        last_lines,
-    },
-};
+use crate::client::{Accounts, Client};
+use crate::services::child::{Server, dying_with_its_parent};
+use crate::services::{LOOK_AGAIN, STARTS, free_port, last_lines};
+
+mod demo;
+mod fleet;
+
+pub use demo::Demo;
+pub use fleet::Fleet;
 
 /// The folder of photos, beside the database or in a fleet's home.
 const MEDIA: &str = "media";
@@ -277,141 +274,6 @@ pub const NO_GUARDS: [(&str, &str); 6] = [
     ("XINGFUMA_SCORE__GUARDS__BACK_DATED_CLAIMS", "0"),
 ];
 
-/// `xingfuma demo`: everything in one process, on SQLite and a queue in memory.
-#[derive(Debug)]
-pub struct Demo {
-    // Dropped in this order: first the process, then its directory.
-    process: Process,
-    accounts: Accounts,
-    accounts_file: PathBuf,
-    home: Home,
-}
-
-impl Demo {
-    /// Starts one with a county of its own.
-    ///
-    /// # Panics
-    /// When the program is not built, or does not get ready.
-    #[must_use]
-    pub fn start() -> Self {
-        Self::start_with(&NO_GUARDS)
-    }
-
-    /// As [`Demo::start`], with settings of its own (`XINGFUMA_…`) and none but those.
-    ///
-    /// # Panics
-    /// When the program is not built, or does not get ready.
-    #[must_use]
-    pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let settings: Vec<_> = settings.iter().map(owned).collect();
-        let home = Home::new("demo");
-        let data = home.path().join("data");
-        let process = start_listening(|port| {
-            let words = ["demo", "--data-dir", &data.display().to_string(), "--listen", &address(port)];
-            let base = Some(format!("http://{}", address(port)));
-            Process::start(words.map(str::to_owned).to_vec(), settings.clone(), home.path().join("log"), base)
-        });
-        let (accounts, accounts_file) = (read_accounts(&data), accounts_file(&data));
-        Self { process, accounts, accounts_file, home }
-    }
-
-    /// Where it keeps its database and its keys.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.home.path().join("data")
-    }
-
-    /// Its process number.
-    #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.process_id()
-    }
-
-    /// Where it answers.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        self.process.base()
-    }
-
-    /// Who can log in.
-    #[must_use]
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
-    }
-
-    /// The file that says so.
-    #[must_use]
-    pub fn accounts_file(&self) -> &Path {
-        &self.accounts_file
-    }
-
-    /// The end of its log.
-    #[must_use]
-    pub fn last_lines(&self) -> String {
-        self.process.last_lines()
-    }
-
-    /// The folder of its photos.
-    #[must_use]
-    pub fn media(&self) -> PathBuf {
-        self.data().join(MEDIA)
-    }
-
-    /// Runs one statement in its database, or several in one transaction with `;` at the ends of lines between them, by a
-    /// process of its own and returns what it answers: a row a line, `|` between columns. Python brings SQLite with it, so
-    /// that nothing more has to be installed.
-    ///
-    /// # Panics
-    /// When the database refuses.
-    #[must_use]
-    pub fn sql(&self, statement: &str) -> String {
-        const RUN: &str = "import sqlite3, sys\n\
-            with sqlite3.connect(sys.argv[1], timeout=30) as database:\n \
-            for statement in sys.argv[2].split(';\\n'):\n  \
-            for row in database.execute(statement): print('|'.join(map(str, row)))";
-        let database = self.data().join("xingfuma.db");
-        let output = Command::new("python3")
-            .args(["-c", RUN])
-            .arg(database)
-            .arg(statement)
-            .output()
-            .expect("python3 runs");
-        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    /// Runs `xingfuma score …` on its ledger, while it goes on.
-    #[must_use]
-    pub fn score(&self, words: &[&str]) -> Told {
-        let data = self.home.path().join("data").display().to_string();
-        run(&[&["score"], words, &["--data-dir", &data]].concat(), &[])
-    }
-
-    /// Runs `xingfuma audit …` on its ledger, while it goes on.
-    #[must_use]
-    pub fn audit(&self, words: &[&str]) -> Told {
-        self.run(&[&["audit"], words].concat(), &[])
-    }
-
-    /// Runs a command of the program on its data directory, while it goes on.
-    #[must_use]
-    pub fn run(&self, words: &[&str], settings: &[(String, String)]) -> Told {
-        let data = self.data().display().to_string();
-        run(&[words, &["--data-dir", &data]].concat(), settings)
-    }
-
-    /// One of its keys: `DATA`, `TOKEN` or `INDEX`.
-    ///
-    /// # Panics
-    /// When it has no such key.
-    #[must_use]
-    pub fn key(&self, name: &str) -> String {
-        let wanted = format!("XINGFUMA_KEYS__{name}");
-        let found = read_keys(&self.data()).into_iter().find(|(key, _)| *key == wanted);
-        found.unwrap_or_else(|| panic!("no {wanted}")).1
-    }
-}
-
 /// What a command of the program said, and whether it ended well.
 #[derive(Clone, Debug)]
 pub struct Told {
@@ -434,195 +296,6 @@ pub fn run(words: &[&str], settings: &[(String, String)]) -> Told {
         success: output.status.success(),
         printed: String::from_utf8_lossy(&output.stdout).into_owned(),
         complained: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county.
-#[derive(Debug)]
-pub struct Fleet {
-    // Dropped in this order: first the processes, then what they use.
-    /// The processes of `xingfuma serve`.
-    pub servers: Vec<Process>,
-    /// The processes of `xingfuma worker`.
-    pub workers: Vec<Process>,
-    /// The queue, which forgets everything when it is killed.
-    pub redis: Redis,
-    /// The database, which syncs every commit.
-    pub postgres: Postgres,
-    accounts: Accounts,
-    settings: Vec<(String, String)>,
-    home: Home,
-}
-
-impl Fleet {
-    /// Starts so many servers and workers.
-    ///
-    /// # Panics
-    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
-    #[must_use]
-    pub fn start(servers: usize, workers: usize) -> Self {
-        // One account of a test does what a hundred residents do in an hour.
-        let limits = [("XINGFUMA_LIMITS__FACTOR", "100000")];
-        Self::start_with(servers, workers, &[&limits[..], &NO_GUARDS].concat())
-    }
-
-    /// As [`Fleet::start`], with settings of its own (`XINGFUMA_…`), limits among them.
-    ///
-    /// # Panics
-    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
-    #[must_use]
-    pub fn start_with(servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
-        Self::start_on(Postgres::start(), servers, workers, more)
-    }
-
-    /// As [`Fleet::start_with`], on this PostgreSQL.
-    ///
-    /// # Panics
-    /// When the program is not built, the county cannot be filled in, or one of them does not get ready.
-    #[must_use]
-    pub fn start_on(postgres: Postgres, servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
-        let (redis, home) = (Redis::start(), Home::new("fleet"));
-        let mut settings = vec![
-            ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
-            ("XINGFUMA_REDIS__URL".to_owned(), redis.url()),
-        ];
-        let data = home.path().join("data");
-        fill_in(&data, &settings);
-        settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
-        settings.push(("XINGFUMA_MEDIA__FOLDER".to_owned(), home.path().join(MEDIA).display().to_string()));
-        settings.extend(read_keys(&data));
-        settings.extend(more.iter().map(owned));
-        let accounts = read_accounts(&data);
-        let mut fleet =
-            Self { servers: Vec::new(), workers: Vec::new(), redis, postgres, accounts, settings, home };
-        fleet.servers = (1..=servers).map(|number| fleet.start_server(&number.to_string(), &[])).collect();
-        fleet.workers = (1..=workers).map(|number| fleet.start_worker(&number.to_string(), &[])).collect();
-        fleet
-    }
-
-    /// What its processes are told about themselves.
-    #[must_use]
-    pub fn settings(&self) -> &[(String, String)] {
-        &self.settings
-    }
-
-    /// Starts one more `xingfuma serve`, with these settings besides the fleet's or in their place; an empty one is as
-    /// good as none. Its log is called after `name`.
-    ///
-    /// # Panics
-    /// When it does not get ready.
-    #[must_use]
-    pub fn start_server(&self, name: &str, besides: &[(String, String)]) -> Process {
-        start_listening(|port| {
-            let base = Some(format!("http://{}", address(port)));
-            self.start_process("serve", name, besides, port, base)
-        })
-    }
-
-    /// As [`Fleet::start_server`], for `xingfuma worker`.
-    #[must_use]
-    pub fn start_worker(&self, name: &str, besides: &[(String, String)]) -> Process {
-        self.start_process("worker", name, besides, free_port(), None)
-    }
-
-    fn start_process(
-        &self,
-        word: &str,
-        name: &str,
-        besides: &[(String, String)],
-        port: u16,
-        base: Option<String>,
-    ) -> Process {
-        let mut settings = vec![("XINGFUMA_LISTEN".to_owned(), address(port))];
-        settings.extend(self.settings_besides(besides));
-        let log = self.home.path().join(format!("{word}-{name}.log"));
-        Process::start(vec![word.to_owned()], settings, log, base)
-    }
-
-    /// As [`Fleet::start_server`], without waiting until it is ready: for one that is not to become so.
-    #[must_use]
-    pub fn start_server_unready(&self, name: &str, besides: &[(String, String)]) -> Process {
-        let port = free_port();
-        self.start_process("serve", name, besides, port, Some(format!("http://{}", address(port))))
-    }
-
-    /// Where each server answers.
-    #[must_use]
-    pub fn bases(&self) -> Vec<String> {
-        self.servers.iter().map(|server| server.base().to_owned()).collect()
-    }
-
-    /// Who can log in.
-    #[must_use]
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
-    }
-
-    /// Runs `xingfuma audit …` on its ledger, with a file of daily roots in its home, while it goes on.
-    #[must_use]
-    pub fn audit(&self, words: &[&str]) -> Told {
-        let mut settings = self.settings.clone();
-        let roots = self.home.path().join("roots.jsonl").display().to_string();
-        settings.push(("XINGFUMA_AUDIT__ROOTS".to_owned(), roots));
-        run(&[&["audit"], words].concat(), &settings)
-    }
-
-    /// What its processes are told under this name.
-    ///
-    /// # Panics
-    /// When they are told nothing of it.
-    #[must_use]
-    pub fn setting(&self, name: &str) -> &str {
-        let found = self.settings.iter().find(|(setting, _)| setting == name);
-        &found.unwrap_or_else(|| panic!("{name} is not set")).1
-    }
-
-    fn settings_besides(&self, besides: &[(String, String)]) -> Vec<(String, String)> {
-        let mut settings = self.settings.clone();
-        settings.retain(|(setting, _)| besides.iter().all(|(other, _)| other != setting));
-        settings.extend(besides.iter().filter(|(_, value)| !value.is_empty()).cloned());
-        settings
-    }
-
-    /// Runs a command of the program to its end, with these settings besides the fleet's or in their place.
-    #[must_use]
-    pub fn run(&self, words: &[&str], besides: &[(String, String)]) -> Told {
-        run(words, &self.settings_besides(besides))
-    }
-
-    /// Starts a command of the program, which can be killed.
-    #[must_use]
-    pub fn start_command(&self, words: &[&str], besides: &[(String, String)]) -> Process {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let log = self.home.path().join(format!("{}.log", words.join("-")));
-        Process::start(words, self.settings_besides(besides), log, None)
-    }
-
-    /// The folder of its photos, which all its processes share.
-    #[must_use]
-    pub fn media(&self) -> PathBuf {
-        self.home.path().join(MEDIA)
-    }
-
-    /// The directory with the logs of its processes and its data directory.
-    #[must_use]
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    /// Runs `xingfuma score …` on its ledger, while it goes on.
-    #[must_use]
-    pub fn score(&self, words: &[&str]) -> Told {
-        run(&[&["score"], words].concat(), &self.settings)
-    }
-
-    /// Runs SQL in the fleet's database (see [`Postgres::sql`]).
-    ///
-    /// # Panics
-    /// When the database refuses.
-    #[must_use]
-    pub fn sql(&self, statement: &str) -> String {
-        self.postgres.sql(DATABASE, statement)
     }
 }
 

@@ -10,8 +10,9 @@ use xingfuma_app::similar::LikeWhat;
 
 use crate::State;
 use crate::extract::{Body, Items, LoggedIn, LoggedInFor, id, if_match, keyed, query, respond};
+use crate::order_commands::{Nothing, command};
 use crate::order_json::OrderJson;
-use crate::orders::{Nothing, command, render};
+use crate::orders::render;
 use crate::parts_json::{CorrectionJson, corrections_of};
 use crate::problem::{Problem, ProblemBody};
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use xingfuma_app::command::{Keyed, Reply};
+use xingfuma_app::command::{Keyed, Reply, earns};
 use xingfuma_app::once::Once;
 use xingfuma_app::{App, Caller, OrderFound};
 
@@ -82,10 +82,6 @@ impl FromRequest for Unproved {
     }
 }
 
-/// The steps of an order of which points may come; what they rest on is read with the order then, and looked up later
-/// where it was not.
-const EARNING: [&str; 2] = ["/complete", "/rate"];
-
 /// The same of a request that names an order by its path's `{id}`, with that order: one look at the database for both.
 pub(crate) struct LoggedInFor(pub(crate) Caller, pub(crate) Option<OrderFound>);
 
@@ -100,7 +96,7 @@ impl FromRequest for LoggedInFor {
             let (app, session) = session_of(&asked)?;
             // What is no id names no order; the handler says so to whoever has logged in.
             let order: Option<Uuid> = asked.match_info().get("id").and_then(|id| id.parse().ok());
-            let earns = EARNING.iter().any(|step| asked.path().ends_with(step));
+            let earns = earns(asked.path());
             let (caller, found) = match order {
                 Some(order) => {
                     let (caller, found) = app.caller_with_order(session, order, earns).await?;
@@ -302,6 +298,13 @@ impl Page {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         cursor::decode(cursor).map(Some).ok_or_else(bad)
     }
+
+    /// The number of the line before the page; 0 before the first.
+    pub(crate) fn after_line(&self) -> Result<i64, Problem> {
+        let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
+        let Some(cursor) = &self.cursor else { return Ok(0) };
+        cursor::decode_number(cursor).ok_or_else(bad)
+    }
 }
 
 /// The query of a request.
@@ -326,6 +329,13 @@ impl<T> Items<T> {
     pub(crate) fn page(items: Vec<T>, limit: u64, last: Option<Uuid>) -> Items<T> {
         let full = items.len() as u64 >= limit;
         let next_cursor = last.filter(|_| full).map(cursor::encode);
+        Items { items, next_cursor }
+    }
+
+    /// A page of numbered lines; a full one has a next, which begins after line `last`.
+    pub(crate) fn lines(items: Vec<T>, limit: u64, last: Option<i64>) -> Items<T> {
+        let full = items.len() as u64 >= limit;
+        let next_cursor = last.filter(|_| full).map(cursor::encode_number);
         Items { items, next_cursor }
     }
 }

@@ -1,5 +1,7 @@
 //! What the newer books keep of a person, as his own copy of his data says it.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,9 +11,9 @@ use xingfuma_store::own_records::{
     OwnPatrolNote, OwnRecords, OwnRedemption, OwnStars, OwnTraining,
 };
 
-/// Makes the JSON of rows whose fields are called the same.
+/// Makes the JSON of rows, field by field.
 macro_rules! copies {
-    ($($(#[$about:meta])* $json:ident of $row:ident { $($(#[$of:meta])* $field:ident: $kind:ty = $from:ident,)+ })+) => {$(
+    ($($(#[$about:meta])* $json:ident of $row:ident { $($(#[$of:meta])* $field:ident: $kind:ty,)+ })+) => {$(
         $(#[$about])*
         #[derive(Serialize, ToSchema)]
         #[serde(rename_all = "camelCase")]
@@ -21,7 +23,7 @@ macro_rules! copies {
 
         impl From<$row> for $json {
             fn from(row: $row) -> $json {
-                $json { $($field: row.$from,)+ }
+                $json { $($field: row.$field,)+ }
             }
         }
     )+};
@@ -30,133 +32,141 @@ macro_rules! copies {
 copies! {
     /// His part in an activity.
     ActivityCopyJson of OwnActivity {
-        activity_id: Uuid = activity_id,
-        title: String = title,
-        area_code: String = area_code,
-        place: String = place,
-        starts_at: DateTime<Utc> = starts_at,
-        ends_at: DateTime<Utc> = ends_at,
-        joined_at: DateTime<Utc> = joined_at,
+        activity_id: Uuid,
+        title: String,
+        area_code: String,
+        place: String,
+        starts_at: DateTime<Utc>,
+        ends_at: DateTime<Utc>,
+        joined_at: DateTime<Utc>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        checked_in_at: Option<DateTime<Utc>> = checked_in_at,
+        checked_in_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        feedback_at: Option<DateTime<Utc>> = feedback_at,
+        feedback_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        feedback: Option<String> = feedback,
+        feedback: Option<String>,
         /// Minutes of service.
         #[serde(skip_serializing_if = "Option::is_none")]
-        minutes: Option<i64> = minutes,
+        minutes: Option<i64>,
     }
     /// A training that he attended.
     TrainingCopyJson of OwnTraining {
-        training_id: Uuid = training_id,
-        title: String = title,
-        organizer: String = organizer,
-        area_code: String = area_code,
+        training_id: Uuid,
+        title: String,
+        organizer: String,
+        area_code: String,
         /// The day in China.
-        held_on: String = held_on,
-        minutes: i64 = minutes,
-        recorded_at: DateTime<Utc> = recorded_at,
+        held_on: String,
+        minutes: i64,
+        recorded_at: DateTime<Utc>,
         /// When it was taken back.
         #[serde(skip_serializing_if = "Option::is_none")]
-        voided_at: Option<DateTime<Utc>> = voided_at,
+        voided_at: Option<DateTime<Utc>>,
     }
     /// Something noted on a patrol.
     PatrolNoteCopyJson of OwnPatrolNote {
-        at: DateTime<Utc> = at,
-        place: String = place,
+        at: DateTime<Utc>,
+        place: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        note: Option<String> = note,
+        note: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        order_id: Option<Uuid> = order_id,
+        order_id: Option<Uuid>,
     }
     /// Stars that were conferred.
     StarsCopyJson of OwnStars {
-        stars: i32 = stars,
-        as_of: String = as_of,
-        minutes: i64 = minutes,
-        points: i64 = points,
-        conferred_at: DateTime<Utc> = conferred_at,
+        stars: i32,
+        as_of: String,
+        minutes: i64,
+        points: i64,
+        conferred_at: DateTime<Utc>,
     }
     /// Points that were held for review.
     HoldCopyJson of OwnHold {
-        entry_id: Uuid = transaction_id,
-        rule: String = rule_code,
-        reason: String = reason,
-        made_at: DateTime<Utc> = made_at,
-        status: String = status,
+        #[serde(rename = "entryId")]
+        transaction_id: Uuid,
+        #[serde(rename = "rule")]
+        rule_code: String,
+        reason: String,
+        made_at: DateTime<Utc>,
+        status: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decided_at: Option<DateTime<Utc>> = decided_at,
+        decided_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decision: Option<String> = decision,
+        decision: Option<String>,
     }
     /// A claim about him.
     ClaimCopyJson of OwnClaim {
-        id: Uuid = id,
-        rule: String = rule_code,
-        happened_at: DateTime<Utc> = happened_at,
+        id: Uuid,
+        #[serde(rename = "rule")]
+        rule_code: String,
+        happened_at: DateTime<Utc>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        points: Option<i64> = points,
-        evidence: String = evidence,
-        made_at: DateTime<Utc> = made_at,
-        status: String = status,
+        points: Option<i64>,
+        evidence: String,
+        made_at: DateTime<Utc>,
+        status: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decided_at: Option<DateTime<Utc>> = decided_at,
+        decided_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decision: Option<String> = decision,
+        decision: Option<String>,
     }
     /// An appeal of his.
     AppealCopyJson of OwnAppeal {
-        id: Uuid = id,
-        entry_id: Uuid = transaction_id,
-        reason: String = reason,
-        made_at: DateTime<Utc> = made_at,
-        status: String = status,
+        id: Uuid,
+        #[serde(rename = "entryId")]
+        transaction_id: Uuid,
+        reason: String,
+        made_at: DateTime<Utc>,
+        status: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decided_at: Option<DateTime<Utc>> = decided_at,
+        decided_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decision: Option<String> = decision,
+        decision: Option<String>,
     }
     /// An objection of his to a line of a published list.
     ObjectionCopyJson of OwnObjection {
-        id: Uuid = id,
+        id: Uuid,
         /// `period` or `stars`.
-        list: String = list,
-        line: i64 = number,
-        reason: String = reason,
-        made_at: DateTime<Utc> = made_at,
-        status: String = status,
+        list: String,
+        #[serde(rename = "line")]
+        number: i64,
+        reason: String,
+        made_at: DateTime<Utc>,
+        status: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decided_at: Option<DateTime<Utc>> = decided_at,
+        decided_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        decision: Option<String> = decision,
+        decision: Option<String>,
     }
     /// Goods that he reserved.
     RedemptionCopyJson of OwnRedemption {
-        id: Uuid = id,
-        goods: String = goods_name,
-        quantity: i64 = quantity,
+        id: Uuid,
+        #[serde(rename = "goods")]
+        goods_name: String,
+        quantity: i64,
         /// Points for one piece.
-        price: i64 = price,
-        status: String = status,
-        made_at: DateTime<Utc> = made_at,
+        price: i64,
+        status: String,
+        made_at: DateTime<Utc>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        ended_at: Option<DateTime<Utc>> = ended_at,
+        ended_at: Option<DateTime<Utc>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<String> = reason,
+        reason: Option<String>,
     }
     /// A time in which he was away.
     LeaveCopyJson of OwnLeave {
-        from: DateTime<Utc> = from_at,
-        to: DateTime<Utc> = to_at,
+        #[serde(rename = "from")]
+        from_at: DateTime<Utc>,
+        #[serde(rename = "to")]
+        to_at: DateTime<Utc>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        ended_at: Option<DateTime<Utc>> = ended_at,
+        ended_at: Option<DateTime<Utc>>,
     }
     /// A badge.
     BadgeCopyJson of OwnBadge {
-        number: String = number,
-        status: String = status,
-        issued_at: DateTime<Utc> = issued_at,
+        number: String,
+        status: String,
+        issued_at: DateTime<Utc>,
     }
 }
 
@@ -247,8 +257,10 @@ fn all<R, J: From<R>>(rows: Vec<R>) -> Vec<J> {
 }
 
 fn patrols(rows: Vec<OwnPatrol>, notes: Vec<OwnPatrolNote>) -> Vec<PatrolCopyJson> {
-    let of =
-        |patrol: Uuid| notes.iter().filter(move |note| note.patrol_id == patrol).cloned().collect::<Vec<_>>();
+    let mut of: HashMap<Uuid, Vec<OwnPatrolNote>> = HashMap::new();
+    for note in notes {
+        of.entry(note.patrol_id).or_default().push(note);
+    }
     let copy = |row: OwnPatrol| PatrolCopyJson {
         id: row.id,
         area_code: row.area_code,
@@ -256,7 +268,7 @@ fn patrols(rows: Vec<OwnPatrol>, notes: Vec<OwnPatrolNote>) -> Vec<PatrolCopyJso
         ended_at: row.ended_at,
         minutes: row.minutes,
         summary: row.summary,
-        notes: all(of(row.id)),
+        notes: all(of.remove(&row.id).unwrap_or_default()),
     };
     rows.into_iter().map(copy).collect()
 }

@@ -15,7 +15,6 @@ use xingfuma_store::periods::objections::ObjectionRow;
 use xingfuma_store::periods::{CountedRow, LineRow, PeriodRow};
 
 use crate::State;
-use crate::cursor;
 use crate::extract::{Body, Items, LoggedIn, Page, id, keyed, query, required_key, respond};
 use crate::problem::{Problem, ProblemBody};
 
@@ -212,12 +211,6 @@ struct NoticePage {
 }
 
 impl NoticePage {
-    fn after(&self) -> Result<i64, Problem> {
-        let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
-        let Some(cursor) = &self.cursor else { return Ok(0) };
-        cursor::decode_number(cursor).ok_or_else(bad)
-    }
-
     fn area(&self) -> Result<Option<AreaCode>, Problem> {
         let bad = |_| Problem::new(400, "malformed_request").with_detail("areaCode");
         self.area_code.as_deref().map(|code| code.parse().map_err(bad)).transpose()
@@ -237,14 +230,14 @@ async fn notice_lines(
 ) -> Result<HttpResponse, Problem> {
     let month = month_of(&month)?;
     let page = query::<NoticePage>(&request)?;
-    let (after, area) = (page.after()?, page.area()?);
-    let limit = Page { limit: page.limit, cursor: None }.limit()?;
+    let area = page.area()?;
+    let page = Page { limit: page.limit, cursor: page.cursor };
+    let (limit, after) = (page.limit()?, page.after_line()?);
     let app = state.app.clone();
     let rows = state.app.run(async move { app.notice_lines(month, area, after, limit).await }).await?;
-    let full = rows.len() as u64 >= limit;
-    let next = rows.last().filter(|_| full).map(|row| cursor::encode_number(row.number));
-    Ok(HttpResponse::Ok()
-        .json(Items { items: rows.iter().map(NoticeLineJson::from).collect(), next_cursor: next }))
+    let last = rows.last().map(|row| row.number);
+    let items: Vec<NoticeLineJson> = rows.iter().map(NoticeLineJson::from).collect();
+    Ok(HttpResponse::Ok().json(Items::lines(items, limit, last)))
 }
 
 /// An objection.

@@ -12,7 +12,7 @@ use xingfuma_store::posts::PostRow;
 
 use crate::State;
 use crate::extract::{Body, Items, LoggedIn, Page, id, keyed, query, required_key, respond};
-use crate::orders::Nothing;
+use crate::order_commands::Nothing;
 use crate::problem::{Problem, ProblemBody};
 
 #[derive(Deserialize, ToSchema)]

@@ -14,7 +14,6 @@ use xingfuma_domain::scoring::{NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, St
 use xingfuma_store::stars::{RoundRow, StarLineRow, StarObjectionRow};
 
 use crate::State;
-use crate::cursor;
 use crate::extract::{Body, Items, LoggedIn, Page, id, query, required_key, respond};
 use crate::problem::{Problem, ProblemBody};
 
@@ -223,18 +222,12 @@ async fn lines(
 ) -> Result<HttpResponse, Problem> {
     let round = id(&round)?;
     let page = query::<Page>(&request)?;
-    let limit = page.limit()?;
-    let bad = || Problem::new(400, "malformed_request").with_detail("cursor");
-    let after = match &page.cursor {
-        None => 0,
-        Some(cursor) => cursor::decode_number(cursor).ok_or_else(bad)?,
-    };
+    let (limit, after) = (page.limit()?, page.after_line()?);
     let app = state.app.clone();
     let rows = state.app.run(async move { app.star_lines(round, after, limit).await }).await?;
-    let full = rows.len() as u64 >= limit;
-    let next = rows.last().filter(|_| full).map(|row| cursor::encode_number(row.number));
-    Ok(HttpResponse::Ok()
-        .json(Items { items: rows.iter().map(StarLineJson::from).collect(), next_cursor: next }))
+    let last = rows.last().map(|row| row.number);
+    let items: Vec<StarLineJson> = rows.iter().map(StarLineJson::from).collect();
+    Ok(HttpResponse::Ok().json(Items::lines(items, limit, last)))
 }
 
 /// Confer what stands when the notice is over: by somebody else than who proposed it. `Idempotency-Key` is required.

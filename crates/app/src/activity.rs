@@ -404,7 +404,6 @@ impl App {
             window: Stretch::between(there, when.ends_at),
             minutes: served_minutes,
             own: false,
-            photo_reused: false,
         };
         let awards = on_attended(&self.rules, &facts);
         let after = ActivityRow { feedback_at: Some(now), minutes: Some(served_minutes), ..row };

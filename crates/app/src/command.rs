@@ -1,5 +1,6 @@
 //! The corridor of every command to an order that exists: load in the caller's scope, decide, write in one
-//! transaction, tell the queue. The steps themselves are in [`crate::dispatch`], [`crate::serve`], [`crate::rate`].
+//! transaction, tell the queue. The steps themselves are in [`crate::dispatch`], [`crate::serve`], [`crate::rate`]; what
+//! may be asked is in `request`, what earns points in `scoring`, and what makes asking again harmless in `keyed`.
 //!
 //! Refusals come in one order: not there (404), not yours (403), a replay or a key used for something else (422), not
 //! in this state (409), not at this version (412). A key is looked up only when something stands in the way: on the
@@ -7,55 +8,34 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{self, Actor};
-use xingfuma_domain::order::{
-    By, Command, Completion, Event, Hat, Hats, Order, Outcome, Rating, Record, Refusal, decide, moves,
-};
-use xingfuma_domain::scoring::{
-    Award, CompletedFacts, RatedFacts, Stretch, china_date, on_completed, on_rated,
-};
+use xingfuma_domain::order::{By, Command, Event, Hat, Hats, Order, Record, Refusal, decide, moves};
 use xingfuma_store::audit::AuditEntry;
-use xingfuma_store::idempotency::{self, Answer};
-use xingfuma_store::ledger::{self, Booking};
 use xingfuma_store::media::Attachment;
-use xingfuma_store::orders::{
-    self, Change, Earning, Engaged, Known, StoredDecision, StoredOrder, WholeOrder,
-};
+use xingfuma_store::orders::{self, Change, Earning, Engaged, StoredDecision, StoredOrder, WholeOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::served::{Rated, Service, Watched};
 use xingfuma_store::{StoreError, joining, people, writing};
 
+use self::scoring::{known, watched};
 use crate::privacy::{OrderPrivate, PersonPrivate, Private};
 use crate::session_reader::OrderFound;
 use crate::text::KnownWords;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller, duty, notify};
 
+mod keyed;
+mod request;
+mod scoring;
+
+pub use keyed::{Keyed, Reply};
+pub use request::{Request, earns};
+
 /// How often a command is decided again because somebody else changed the order meanwhile.
 const TRIES: u32 = 8;
 
-/// A caller's key, hashed with who he is and what he asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keyed {
-    key: Vec<u8>,
-    fingerprint: Vec<u8>,
-}
-
 /// Turns an order into an answer: status and body.
 pub type Render = Arc<dyn Fn(&OrderSeen) -> (u16, Vec<u8>) + Send + Sync>;
-
-/// An answer, fresh or kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: Vec<u8>,
-    /// It was given before, byte for byte.
-    pub replayed: bool,
-}
 
 /// A command to an order, as it comes from a person.
 #[derive(Clone)]
@@ -80,246 +60,7 @@ impl std::fmt::Debug for Ask {
     }
 }
 
-/// What is asked for, as it was sent: each step's file turns its own into a [`Command`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// 派, by hand.
-    Dispatch {
-        /// The team.
-        team: Uuid,
-        /// The volunteer of it, if one is named.
-        volunteer: Option<Uuid>,
-        /// Why.
-        reason: Option<String>,
-    },
-    /// 接
-    Accept,
-    /// 退单
-    Decline {
-        /// Why.
-        reason: Option<String>,
-        /// For the whole team; a leader's default.
-        whole_team: Option<bool>,
-    },
-    /// 转单
-    HandOver {
-        /// To whom.
-        volunteer: Uuid,
-        /// Why.
-        reason: String,
-    },
-    /// The volunteer is there.
-    Arrive {
-        /// Shown by the sign of the place.
-        sign: Option<String>,
-        /// Shown by his badge.
-        badge: Option<String>,
-    },
-    /// Done.
-    Complete {
-        /// What was done.
-        summary: String,
-        /// Minutes of service.
-        minutes: i64,
-        /// Photos that were uploaded before.
-        media: Vec<Uuid>,
-    },
-    /// Ask the resident.
-    Wait {
-        /// What.
-        question: String,
-    },
-    /// The resident's answer.
-    Answer {
-        /// What he says.
-        answer: String,
-    },
-    /// 评
-    Rate {
-        /// 1 to 5.
-        stars: i64,
-        /// Whether it is solved.
-        solved: bool,
-        /// Chosen words.
-        tags: Vec<String>,
-        /// Free words.
-        comment: Option<String>,
-    },
-    /// 返工
-    Reopen {
-        /// Why.
-        reason: String,
-    },
-    /// Call off.
-    Cancel {
-        /// Why.
-        reason: Option<String>,
-    },
-    /// Up a level.
-    Escalate {
-        /// Why.
-        reason: String,
-    },
-    /// 催单
-    Urge,
-    /// It is the same as another order, and follows that one.
-    Merge {
-        /// The order that leads.
-        into: Uuid,
-    },
-    /// Another team is to help.
-    Help {
-        /// The team.
-        team: Uuid,
-        /// What it is to do.
-        task: String,
-    },
-    /// More time, once.
-    Extend {
-        /// Why.
-        reason: String,
-    },
-    /// 回访
-    Revisit {
-        /// What it came to.
-        outcome: Outcome,
-        /// In words; required where it is not solved.
-        note: Option<String>,
-    },
-    /// 吹哨
-    Whistle {
-        /// The departments.
-        departments: Vec<Uuid>,
-        /// What is needed of them.
-        demand: String,
-    },
-    /// 报到
-    CheckIn {
-        /// The call.
-        whistle: Uuid,
-    },
-    /// A department's result.
-    Conclude {
-        /// The call.
-        whistle: Uuid,
-        /// What was done.
-        result: String,
-    },
-    /// The rating of a department's result.
-    RateWhistle {
-        /// The call.
-        whistle: Uuid,
-        /// 1 to 5.
-        stars: i64,
-        /// Free words.
-        comment: Option<String>,
-    },
-    /// 限期整改
-    Correct {
-        /// Who is to put it right.
-        addressee: String,
-        /// What is to be put right.
-        demand: String,
-        /// Within how many working days.
-        term_days: i64,
-    },
-    /// 复查
-    Inspect {
-        /// The notice.
-        correction: Uuid,
-        /// It is put right.
-        passed: bool,
-        /// What was found.
-        findings: String,
-        /// A new term in working days, where it is not.
-        term_days: Option<i64>,
-    },
-}
-
-impl Request {
-    fn verb(&self) -> moves::Verb {
-        use moves::Verb;
-        match self {
-            Request::Dispatch { .. } => Verb::Dispatch,
-            Request::Accept => Verb::Accept,
-            Request::Decline { .. } => Verb::Decline,
-            Request::HandOver { .. } => Verb::HandOver,
-            Request::Arrive { .. } => Verb::Arrive,
-            Request::Complete { .. } => Verb::Complete,
-            Request::Wait { .. } => Verb::Wait,
-            Request::Answer { .. } => Verb::Answer,
-            Request::Rate { .. } => Verb::Rate,
-            Request::Reopen { .. } => Verb::Reopen,
-            Request::Cancel { .. } => Verb::Cancel,
-            Request::Escalate { .. } => Verb::Escalate,
-            Request::Urge => Verb::Urge,
-            Request::Merge { .. } => Verb::Merge,
-            Request::Help { .. } => Verb::Help,
-            Request::Extend { .. } => Verb::Extend,
-            Request::Revisit { .. } => Verb::Revisit,
-            Request::Whistle { .. } => Verb::Whistle,
-            Request::CheckIn { .. } => Verb::CheckIn,
-            Request::Conclude { .. } => Verb::Conclude,
-            Request::RateWhistle { .. } => Verb::RateWhistle,
-            Request::Correct { .. } => Verb::Correct,
-            Request::Inspect { .. } => Verb::Inspect,
-        }
-    }
-
-    /// Whether points may come of it.
-    fn earns(&self) -> bool {
-        matches!(self, Request::Complete { .. } | Request::Rate { .. })
-    }
-
-    /// Whether it brings free text.
-    fn has_words(&self) -> bool {
-        !matches!(self, Request::Accept | Request::Arrive { .. } | Request::Urge)
-    }
-}
-
 impl App {
-    /// Hashes a caller's key with who he is, the route (with its path parameters) and the body.
-    pub fn keyed(&self, person: Uuid, route: &str, key: &str, body: &[u8]) -> Keyed {
-        Keyed {
-            key: self.keys.request_hash(&[person.as_bytes(), route.as_bytes(), key.as_bytes()]),
-            fingerprint: self.keys.request_hash(&[route.as_bytes(), body]),
-        }
-    }
-
-    /// The answer kept under a key, if there is one.
-    ///
-    /// # Errors
-    /// [`AppError::KeyReused`] when it was kept for another body.
-    pub async fn replay(&self, keyed: Option<&Keyed>) -> Result<Option<Reply>, AppError> {
-        let Some(keyed) = keyed else { return Ok(None) };
-        let Some(kept) = idempotency::find(self.store.pool(), &keyed.key).await? else { return Ok(None) };
-        if kept.fingerprint != keyed.fingerprint {
-            return Err(AppError::KeyReused);
-        }
-        let body = self.keys.open_answer(&kept.body)?;
-        let status = u16::try_from(kept.status).unwrap_or(200);
-        Ok(Some(Reply { status, body, replayed: true }))
-    }
-
-    /// An answer to be kept in the transaction that earns it.
-    pub(crate) fn answer(
-        &self,
-        keyed: Option<&Keyed>,
-        resource: Uuid,
-        status: u16,
-        body: &[u8],
-    ) -> Option<Answer> {
-        keyed.map(|keyed| Answer {
-            key: keyed.key.clone(),
-            county: self.settings.county,
-            fingerprint: keyed.fingerprint.clone(),
-            status,
-            body: self.keys.seal_answer(body, &self.ids),
-            resource: Some(resource),
-            created_at: self.clock.now(),
-        })
-    }
-
     /// Carries out a person's command.
     ///
     /// # Errors
@@ -561,106 +302,6 @@ impl App {
         })
     }
 
-    async fn bookings(
-        &self,
-        before: &Order,
-        after: &Order,
-        records: &[Record],
-    ) -> Result<Vec<Booking>, AppError> {
-        let mut bookings = Vec::new();
-        for record in records {
-            match &record.event {
-                // The work was done, and scored, for the order that this one followed.
-                Event::Completed { .. } | Event::Rated { .. } if after.merged_into.is_some() => {}
-                Event::Completed { .. } | Event::Rated { .. } => {
-                    bookings.extend(self.awards(after, record).await?)
-                }
-                Event::Reopened { .. } => {
-                    bookings.push(Booking::HoldOrder { id: self.new_id(), order: after.id, at: record.at });
-                }
-                Event::Closed | Event::Cancelled { .. } if after.reopened > 0 => {
-                    bookings.push(self.settlement(before, after, record));
-                }
-                _ => {}
-            }
-        }
-        Ok(bookings)
-    }
-
-    fn settlement(&self, before: &Order, after: &Order, record: &Record) -> Booking {
-        let completion = after.completion().cloned();
-        // By which rules the last round scores, as if it were the first.
-        let mut last = after.clone();
-        last.reopened = 0;
-        let awards = completion.as_ref().map(|done| self.completed_awards(&last, done, Vec::new()));
-        let rating = before.rating().zip(completion.as_ref());
-        let rated =
-            rating.map(|(rating, done)| self.rated_awards(&last, done, rating, record.at, Vec::new()));
-        let earned = awards.into_iter().chain(rated).flatten().map(|award| award.rule_code).collect();
-        let completion = completion.map(Box::new);
-        Booking::SettleOrder { id: self.new_id(), order: after.id, at: record.at, completion, earned }
-    }
-
-    fn completed_awards(
-        &self,
-        order: &Order,
-        completion: &Completion,
-        scored: Vec<(String, Uuid)>,
-    ) -> Vec<Award> {
-        let facts = CompletedFacts {
-            order_id: order.id,
-            volunteer: completion.engagement.volunteer,
-            area: order.placed.area,
-            at: completion.completed_at,
-            complete_due: Some(completion.engagement.complete_by),
-            minutes: completion.minutes,
-            urgency: order.placed.urgency,
-            reopened: order.reopened,
-            scored,
-        };
-        on_completed(&self.rules, &facts)
-    }
-
-    fn rated_awards(
-        &self,
-        order: &Order,
-        completion: &Completion,
-        rating: &Rating,
-        at: DateTime<Utc>,
-        scored: Vec<(String, Uuid)>,
-    ) -> Vec<Award> {
-        let facts = RatedFacts {
-            order_id: order.id,
-            volunteer: completion.engagement.volunteer,
-            area: order.placed.area,
-            at,
-            stars: rating.stars,
-            solved: rating.solved,
-            on_time: completion.on_time,
-            minutes: completion.minutes,
-            urgency: order.placed.urgency,
-            reopened: order.reopened,
-            scored,
-        };
-        on_rated(&self.rules, &facts)
-    }
-
-    async fn awards(&self, order: &Order, record: &Record) -> Result<Vec<Booking>, AppError> {
-        let Some(completion) = order.completion() else { return Ok(Vec::new()) };
-        let scored = match order.reopened {
-            0 => Vec::new(),
-            _ => ledger::scored(self.store.pool(), order.id).await?,
-        };
-        let awards = match &record.event {
-            Event::Rated { rating, .. } => self.rated_awards(order, completion, rating, record.at, scored),
-            _ => self.completed_awards(order, completion, scored),
-        };
-        Ok(awards
-            .into_iter()
-            .map(|award| Booking::Award { id: self.new_id(), award: Box::new(award) })
-            .collect())
-    }
-
     fn decision_by_hand(&self, change: &Change, by: By, command: &Command) -> Option<StoredDecision> {
         let (to, reason) = match command {
             Command::Dispatch { to, reason } => (to, reason.clone().unwrap_or_default()),
@@ -745,57 +386,4 @@ impl App {
         change.decision = decision;
         Ok(Some(change))
     }
-}
-
-/// What guards note of an event. The work of an order that followed another one was done, and noted, for that one.
-fn watched(order: &Order, record: &Record) -> Option<Watched> {
-    let completion = order.completion().filter(|_| order.merged_into.is_none())?;
-    let promise = &completion.engagement;
-    match &record.event {
-        Event::Completed { .. } => {
-            let at = completion.completed_at;
-            let begun = promise.arrived_at.unwrap_or(promise.accepted_at).max(at - orders::SERVICE_LONGEST);
-            Some(Watched::Service(Service {
-                order: order.id,
-                round: order.reopened,
-                county: order.county(),
-                person: promise.volunteer,
-                window: Stretch::between(begun, at),
-                minutes: completion.minutes,
-                own: promise.volunteer == order.placed.requester,
-                // Said by whoever writes it: only behind the photos that came before can it be known.
-                photo_reused: false,
-            }))
-        }
-        Event::Rated { .. } => Some(Watched::Rating(Rated {
-            order: order.id,
-            county: order.county(),
-            volunteer: promise.volunteer,
-            requester: order.placed.requester,
-            at: record.at,
-        })),
-        _ => None,
-    }
-}
-
-/// What was used up of the caps of a change's one award, and what guards go by, if both were read along with the order.
-fn known(change: &Change, engaged: Option<&Engaged>) -> Option<Known> {
-    let person = match change.watched.as_ref()? {
-        Watched::Service(service) => service.person,
-        Watched::Rating(rated) => rated.volunteer,
-    };
-    // Without a day none of it was read.
-    let read = engaged.filter(|engaged| engaged.person == person && engaged.day.is_some())?;
-    let mut known = Known { so_far: read.so_far.clone(), ..Known::default() };
-    if let [Booking::Award { award, .. }] = change.scoring.as_slice() {
-        if award.person != person || read.day != Some(china_date(award.at)) {
-            return None;
-        }
-        for counter in award.counters() {
-            let of_it =
-                |(key, _): &&((String, String), i64)| *key == (counter.code.clone(), counter.window.clone());
-            known.used.note(counter.span, read.used.iter().find(of_it).map_or(0, |(_, points)| *points));
-        }
-    }
-    Some(known)
 }

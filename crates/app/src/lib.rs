@@ -42,6 +42,7 @@ pub mod hazard;
 pub mod help;
 pub mod holds;
 pub mod keys;
+mod known;
 pub mod limits;
 pub mod log_in;
 pub mod media;
@@ -162,6 +163,7 @@ pub struct Parts {
     directory: RwLock<Arc<Directory>>,
     quiet: QuietHours,
     numbers: numbers::Numbers,
+    lately: known::Lately,
     placements: mpsc::Sender<place::Placement>,
     sessions: mpsc::Sender<session_reader::Question>,
     seen: mpsc::Sender<witness::Seen>,
@@ -258,6 +260,7 @@ impl App {
             shelf,
             metrics: Metrics::default(),
             numbers: numbers::Numbers::default(),
+            lately: known::Lately::default(),
             runtime: Handle::current(),
             placements,
             sessions,

@@ -18,6 +18,8 @@ use crate::{App, AppError};
 /// Somebody to be told.
 enum Audience {
     Person(Uuid),
+    /// Several, who are told the same at once.
+    People(Vec<Uuid>),
     Team(Uuid),
     /// The dispatchers of exactly this area; the county's administrators.
     Station(AreaCode),
@@ -30,9 +32,22 @@ impl Audience {
         held.volunteer.map_or(Audience::Team(held.team), Audience::Person)
     }
 
+    /// Nobody is no audience.
+    fn of_people(people: Vec<Uuid>) -> Option<Audience> {
+        match people[..] {
+            [] => None,
+            [one] => Some(Audience::Person(one)),
+            _ => Some(Audience::People(people)),
+        }
+    }
+
     fn as_text(&self) -> String {
         match self {
             Audience::Person(id) => format!("person:{id}"),
+            Audience::People(ids) => {
+                let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+                format!("people:{}", ids.join(","))
+            }
             Audience::Team(id) => format!("team:{id}"),
             Audience::Station(area) => format!("station:{area}"),
             Audience::Department(id) => format!("department:{id}"),
@@ -43,6 +58,10 @@ impl Audience {
         let (kind, id) = text.split_once(':')?;
         match kind {
             "person" => id.parse().ok().map(Audience::Person),
+            "people" => {
+                let ids = id.split(',').map(|id| id.parse().ok());
+                ids.collect::<Option<Vec<Uuid>>>().map(Audience::People)
+            }
             "team" => id.parse().ok().map(Audience::Team),
             "station" => id.parse().ok().map(Audience::Station),
             "department" => id.parse().ok().map(Audience::Department),
@@ -112,7 +131,7 @@ fn told_of_clock(order: &Order, clock: &Clock, over: bool) -> Vec<(Audience, &'s
         Stage::Dispatch => vec![station(order, order.level)],
         Stage::Accept => match &order.state {
             State::Dispatched { offer } if !offer.invited.is_empty() => {
-                offer.unanswered().map(Audience::Person).collect()
+                Audience::of_people(offer.unanswered().collect()).into_iter().collect()
             }
             _ => holder.into_iter().collect(),
         },
@@ -149,10 +168,8 @@ fn audiences(order: &Order, record: &Record) -> Vec<(Audience, &'static str)> {
     let village = || station(order, Level::Village);
     match &record.event {
         Event::Dispatched { to, invited, .. } => {
-            let mut told: Vec<_> = invited.iter().map(|one| (Audience::Person(*one), "offered")).collect();
-            if told.is_empty() {
-                told.push((Audience::of(*to), "offered"));
-            }
+            let asked = Audience::of_people(invited.clone()).unwrap_or_else(|| Audience::of(*to));
+            let mut told = vec![(asked, "offered")];
             // The resident hears that a team was found once, not each time that others are asked.
             if order.helps.is_none() && (invited.is_empty() || order.invited.len() <= invited.len()) {
                 told.push((requester(), "dispatched"));
@@ -284,6 +301,7 @@ impl App {
         for told in waiting {
             let people = match audience(&told)? {
                 Audience::Person(person) => vec![person],
+                Audience::People(people) => people,
                 Audience::Team(team) => {
                     members.iter().filter(|(of, _)| *of == team).map(|(_, person)| *person).collect()
                 }

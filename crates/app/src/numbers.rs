@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedMutexGuard;
 use xingfuma_store::{StoreError, orders, transact};
 
 use crate::{App, AppError};
@@ -14,10 +14,8 @@ use crate::{App, AppError};
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     blocks: Mutex<VecDeque<Range<i64>>>,
-    /// Held by whoever fetches a block because there is no number left.
-    fetching: tokio::sync::Mutex<()>,
-    /// Whether a block is being fetched ahead.
-    ahead: AtomicBool,
+    /// Held by whoever fetches a block, ahead or because there is no number left.
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Numbers reserved at once.
@@ -30,12 +28,13 @@ impl App {
     /// first of all waits for one, and whoever comes when the database was slower than the placements.
     pub(crate) async fn next_number(&self) -> Result<i64, AppError> {
         if let Some((serial, left)) = self.numbers.take() {
-            if left < NUMBERS_LEFT && self.numbers.claim_refill() {
+            if left < NUMBERS_LEFT
+                && let Some(alone) = self.numbers.alone()
+            {
                 let app = self.clone();
                 self.runtime().spawn(async move {
-                    let fetched = app.fetch_numbers().await;
-                    app.numbers.end_refill();
-                    if let Err(error) = fetched {
+                    let _alone = alone;
+                    if let Err(error) = app.fetch_numbers().await {
                         tracing::warn!(%error, "order numbers were not fetched ahead");
                     }
                 });
@@ -83,13 +82,9 @@ impl Numbers {
         self.blocks().push_back(block);
     }
 
-    /// Whether the next block is the caller's to fetch; nobody else is at it.
-    fn claim_refill(&self) -> bool {
-        !self.ahead.swap(true, Ordering::AcqRel)
-    }
-
-    fn end_refill(&self) {
-        self.ahead.store(false, Ordering::Release);
+    /// The right to fetch the next block, unless somebody is at it.
+    fn alone(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.fetching).try_lock_owned().ok()
     }
 }
 
@@ -139,8 +134,9 @@ mod tests {
     #[test]
     fn one_at_a_time_fetches_ahead() {
         let numbers = Numbers::default();
-        assert!(numbers.claim_refill() && !numbers.claim_refill());
-        numbers.end_refill();
-        assert!(numbers.claim_refill());
+        let alone = numbers.alone();
+        assert!(alone.is_some() && numbers.alone().is_none());
+        drop(alone);
+        assert!(numbers.alone().is_some());
     }
 }

@@ -4,19 +4,16 @@
 //! policy's choice for one order after the other, and one commit. A choice counts for the orders behind it in the same
 //! round: whoever was just told of one has rested least for the next.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::dispatch::{Decision, History, MemberFacts, Question, TeamFacts, choose};
+use xingfuma_domain::dispatch::{Decision, Question, TeamFacts, choose};
 use xingfuma_domain::order::{Assignment, Command, Hat, Order, State};
 use xingfuma_queue::Hint;
-use xingfuma_store::duty::{self, KnownRow};
 use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder};
 use xingfuma_store::scope::Scope;
 
-use crate::directory::{Directory, Team};
 use crate::metrics::{waited_seconds, waiting_since};
 use crate::{App, AppError};
 
@@ -76,6 +73,7 @@ impl App {
             let command = command(question, decision);
             changes.extend(self.decide_by_system(stored, *hat, command, Some(kept)).await?);
         }
+        self.remember(questions.len(), known);
         Ok(changes)
     }
 
@@ -95,110 +93,6 @@ impl App {
             accept_within_seconds: order.limits().accept,
         }
     }
-
-    /// What the policy is to know, in one round trip: teams and rosters are in memory already.
-    async fn known(&self, directory: &Directory, questions: &[Question]) -> Result<Known, AppError> {
-        let (mut teams, mut able) = (BTreeSet::new(), BTreeSet::new());
-        let mut at = self.clock.now();
-        for question in questions {
-            at = at.min(question.at);
-            for (team, _) in directory.teams_covering(question.area) {
-                teams.insert(team.id);
-                if team.skills.contains(&question.skill) {
-                    able.insert((team.id, question.skill.clone()));
-                }
-            }
-        }
-        let (teams, able): (Vec<_>, Vec<_>) = (teams.into_iter().collect(), able.into_iter().collect());
-        Ok(Known::of(duty::known(&self.store, &teams, &able, at).await?))
-    }
-}
-
-/// What is known of the teams of a round, and what was decided in it so far.
-struct Known {
-    /// Each team's own row.
-    teams: HashMap<Uuid, KnownRow>,
-    /// Its members by the skill that was asked for, sorted by their ids.
-    members: HashMap<(Uuid, String), Vec<KnownRow>>,
-}
-
-impl Known {
-    fn of(rows: Vec<KnownRow>) -> Known {
-        let mut known = Known { teams: HashMap::new(), members: HashMap::new() };
-        for row in rows {
-            match row.skill.clone() {
-                None => {
-                    known.teams.insert(row.team_id, row);
-                }
-                Some(skill) => known.members.entry((row.team_id, skill)).or_default().push(row),
-            }
-        }
-        for members in known.members.values_mut() {
-            members.sort_unstable_by_key(|row| row.person_id);
-        }
-        known
-    }
-
-    fn facts(&self, directory: &Directory, question: &Question) -> Vec<TeamFacts> {
-        let covering = directory.teams_covering(question.area);
-        covering.into_iter().map(|(team, covers)| self.team_facts(team, covers, question)).collect()
-    }
-
-    fn team_facts(&self, team: &Team, covers: AreaCode, question: &Question) -> TeamFacts {
-        let own = self.teams.get(&team.id);
-        let members = self.members.get(&(team.id, question.skill.clone()));
-        let quiet = team.roster.is_quiet(question.at);
-        TeamFacts {
-            team: team.id,
-            name: team.name.clone(),
-            kind: team.kind,
-            covers,
-            skills: team.skills.clone(),
-            open_orders: own.map_or(0, |row| row.open_orders),
-            volunteers: team.volunteers,
-            history: own.map(history).unwrap_or_default(),
-            members: members
-                .into_iter()
-                .flatten()
-                .filter_map(|row| member_facts(team, row, question.at, quiet))
-                .collect(),
-        }
-    }
-
-    /// An offer of this round is known to the choices behind it, as if it had been read.
-    fn learn(&mut self, question: &Question, decision: &Decision) {
-        let Some(team) = decision.chosen else { return };
-        if let Some(row) = self.teams.get_mut(&team) {
-            row.open_orders += 1;
-        }
-        let of_team = self.members.iter_mut().filter(|((of, _), _)| *of == team);
-        for row in of_team.flat_map(|(_, members)| members) {
-            if row.person_id.is_some_and(|person| decision.invited.contains(&person)) {
-                row.offered_at = Some(question.at);
-            }
-            if row.person_id.is_some() && row.person_id == decision.volunteer {
-                row.open_orders += 1;
-            }
-        }
-    }
-}
-
-fn history(row: &KnownRow) -> History {
-    History { accepts: row.accepts, waited_seconds: row.waited_seconds }
-}
-
-fn member_facts(team: &Team, row: &KnownRow, at: DateTime<Utc>, quiet: bool) -> Option<MemberFacts> {
-    let person = row.person_id?;
-    Some(MemberFacts {
-        person,
-        open_orders: row.open_orders,
-        full: row.open_orders >= team.roster.open_orders_at_most,
-        on_leave: row.on_leave != 0,
-        off_duty: !team.roster.is_on_duty(person, at),
-        quiet,
-        offered_at: row.offered_at,
-        history: history(row),
-    })
 }
 
 /// The decision as it is kept for ever, with the question and the facts that it rests on.

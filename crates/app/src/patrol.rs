@@ -260,7 +260,6 @@ impl App {
             window: Stretch::between(patrol.began_at, now),
             minutes,
             own: false,
-            photo_reused: false,
         };
         let after =
             PatrolRow { ended_at: Some(now), minutes: Some(minutes), summary: Some(summary), ..patrol };

@@ -1,7 +1,7 @@
 //! A suspended volunteer comes back: the opposite of the suspension that goes with handing on somebody's work.
 
 use uuid::Uuid;
-use xingfuma_domain::access::{self, Grant, Role};
+use xingfuma_domain::access::{Grant, Role};
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::people::{self, NewGrant};
 use xingfuma_store::{StoreError, idempotency, transact, transfers};
@@ -28,13 +28,7 @@ impl App {
         once: &Once<()>,
     ) -> Result<Reply, AppError> {
         let county = self.settings.county;
-        let found = transfers::volunteer(self.store.pool(), county, volunteer).await?;
-        let found = found.ok_or(AppError::NotFound)?;
-        let actor = &caller.actor;
-        if !access::transfers_work(actor, volunteer, found.team, found.grid) {
-            let known = access::knows_volunteer(actor, found.team, found.grid);
-            return Err(if known { AppError::Forbidden } else { AppError::NotFound });
-        }
+        let found = self.volunteer_in_charge_of(caller, volunteer).await?;
         if let Some(reply) = self.done_before(once).await? {
             return Ok(reply);
         }
@@ -48,7 +42,7 @@ impl App {
             id: self.new_id(),
             county,
             at: now,
-            person: Some(actor.person),
+            person: Some(caller.actor.person),
             action: "volunteer_reinstated",
             resource: volunteer,
             subject: Some(volunteer),

@@ -4,79 +4,38 @@
 //! The text is masked before anybody else sees it; the whole text is sealed under its author's key. Publishing and
 //! taking back are events of the order too, so that its step is 晒 exactly while a post of it is published.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
-use xingfuma_domain::media::{LinkFor, Purpose};
+use xingfuma_domain::access::{Action, allow};
+use xingfuma_domain::media::Purpose;
 use xingfuma_domain::order::{Command, Hat, Hats, Order, Refusal, Verb, decide, moves};
 use xingfuma_domain::scoring::{FeaturedFacts, on_featured};
 use xingfuma_store::ledger::{self, Booking};
-use xingfuma_store::media::{self, MediaRow};
+use xingfuma_store::media;
 use xingfuma_store::orders::{self, Change};
 use xingfuma_store::posts::{self, PostRow};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{StoreError, consents, idempotency, people, transact, writing};
-
 use xingfuma_wechat::{CheckScene, Suggest};
 
+use self::post::{Part, decide_post};
 use crate::command::{Keyed, Reply};
-use crate::dispatch::REASON_LONGEST;
-use crate::media::links::is_showable;
 use crate::text::{Fields, KnownWords};
 use crate::view::wears;
 use crate::{App, AppError, Caller};
+
+mod post;
+mod showcase;
+
+pub use post::PostCommand;
+pub use showcase::{PhotoLink, PostSeen};
 
 /// Longest text, in characters.
 const TEXT_LONGEST: usize = 1_000;
 /// The label under which a post's whole text is sealed.
 const LABEL: &str = "showcase post";
 
-/// What is done to a post.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PostCommand {
-    /// The resident or the volunteer agrees.
-    Consent,
-    /// The moderator agrees.
-    Approve,
-    /// The moderator does not.
-    Reject {
-        /// Why.
-        reason: String,
-    },
-    /// The moderator puts it among the best (精选).
-    Feature,
-    /// One of the three takes it back.
-    Withdraw,
-}
-
 /// How a post is turned into an answer.
 pub type RenderPost = std::sync::Arc<dyn Fn(&PostRow) -> (u16, Vec<u8>) + Send + Sync>;
-
-/// A post with the names that may be shown with it.
-#[derive(Clone, Debug)]
-pub struct PostSeen {
-    /// The post.
-    pub post: PostRow,
-    /// The category's name.
-    pub category: String,
-    /// The names from the county down to the area.
-    pub path: Vec<String>,
-    /// The team's name.
-    pub team: String,
-    /// Its photos, where it is shown to everybody.
-    pub photos: Vec<PhotoLink>,
-}
-
-/// A photo of a published post.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhotoLink {
-    /// Where it can be fetched, for minutes.
-    pub url: String,
-    /// Pixels across.
-    pub width: i64,
-    /// Pixels down.
-    pub height: i64,
-}
 
 /// What somebody shows.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -92,29 +51,6 @@ pub struct ShowRequest {
 impl std::fmt::Debug for ShowRequest {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("ShowRequest").field("media", &self.media).finish_non_exhaustive()
-    }
-}
-
-/// What somebody is to a post.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    resident: bool,
-    volunteer: bool,
-    moderator: bool,
-}
-
-impl Part {
-    fn of(caller: &Caller, post: &PostRow) -> Result<Part, AppError> {
-        let area = post.area()?;
-        Ok(Part {
-            resident: post.resident_id == caller.actor.person,
-            volunteer: post.volunteer_id == caller.actor.person,
-            moderator: allow(&caller.actor, Action::ModeratePost, area),
-        })
-    }
-
-    fn any(self) -> bool {
-        self.resident || self.volunteer || self.moderator
     }
 }
 
@@ -177,7 +113,7 @@ impl App {
                 }
                 posts::insert(conn, &post).await?;
                 match &photos {
-                    Some(photos) => media::attach(conn, county, post.order_id, photos).await,
+                    Some(photos) => media::attach(conn, county, post.order_id, photos).await.map(drop),
                     None => Ok(()),
                 }
             })
@@ -399,125 +335,4 @@ impl App {
         let booking = |award| Booking::Award { id: self.new_id(), award: Box::new(award) };
         Ok(on_featured(&self.rules, &facts).into_iter().map(booking).collect())
     }
-
-    /// Published posts, newest first: for everybody.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn showcase(&self, before: Option<Uuid>, limit: u64) -> Result<Vec<PostSeen>, AppError> {
-        let rows = posts::published(self.store.pool(), self.settings.county, before, limit).await?;
-        let ids: Vec<Uuid> = rows.iter().filter(|post| post.media.is_some()).map(|post| post.id).collect();
-        let photos = media::of_posts(self.store.pool(), &ids).await?;
-        let of = |post: Uuid| photos.iter().filter(move |row| row.post_id == Some(post) && is_showable(row));
-        let linked = |row: &MediaRow| PhotoLink {
-            url: self.media_link(row.id, LinkFor::Showcase),
-            width: row.width,
-            height: row.height,
-        };
-        let seen = |post: PostRow| {
-            let photos = of(post.id).map(linked).collect();
-            Ok(PostSeen { photos, ..self.post_seen(post)? })
-        };
-        rows.into_iter().map(seen).collect()
-    }
-
-    /// Posts that wait for the caller: for his consent, or for his word as a moderator.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn pending_posts(
-        &self,
-        caller: &Caller,
-        before: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<PostSeen>, AppError> {
-        let areas: Vec<_> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
-            .into_iter()
-            .flat_map(|role| caller.actor.areas(role))
-            .collect();
-        let (county, person) = (self.settings.county, caller.actor.person);
-        let rows = posts::pending(self.store.pool(), county, person, &areas, before, limit).await?;
-        rows.into_iter().map(|post| self.post_seen(post)).collect()
-    }
-
-    fn post_seen(&self, post: PostRow) -> Result<PostSeen, AppError> {
-        let directory = self.directory();
-        let named = |category: &str| directory.category(category).map(|category| category.name.clone());
-        Ok(PostSeen {
-            category: named(&post.category).unwrap_or_default(),
-            path: directory.path(post.area()?),
-            team: directory.team(post.team_id).map(|team| team.name.clone()).unwrap_or_default(),
-            photos: Vec::new(),
-            post,
-        })
-    }
-}
-
-/// The post after a command, or why not. Pure.
-fn decide_post(
-    caller: &Caller,
-    post: &PostRow,
-    command: &PostCommand,
-    known: &KnownWords,
-    now: DateTime<Utc>,
-) -> Result<PostRow, AppError> {
-    let part = Part::of(caller, post)?;
-    let mut after = post.clone();
-    let pending =
-        || if post.status == "pending" { Ok(()) } else { Err(AppError::Conflict("post_not_pending")) };
-    let published =
-        || if post.status == "published" { Ok(()) } else { Err(AppError::Conflict("post_not_published")) };
-    let moderator = || if part.moderator { Ok(()) } else { Err(AppError::Forbidden) };
-    match command {
-        PostCommand::Consent => {
-            if !(part.resident || part.volunteer) {
-                return Err(AppError::Forbidden);
-            }
-            pending()?;
-            if part.resident {
-                after.resident_consent_at.get_or_insert(now);
-            }
-            if part.volunteer {
-                after.volunteer_consent_at.get_or_insert(now);
-            }
-        }
-        PostCommand::Approve => {
-            moderator()?;
-            pending()?;
-            if post.resident_consent_at.is_none() || post.volunteer_consent_at.is_none() {
-                return Err(AppError::Conflict("consent_missing"));
-            }
-            after.status = "published".to_owned();
-            after.moderated_by = Some(caller.actor.person);
-            after.published_at = Some(now);
-        }
-        PostCommand::Reject { reason } => {
-            moderator()?;
-            pending()?;
-            let mut fields = Fields::default();
-            after.reason = Some(known.masked(&fields.text("reason", reason, REASON_LONGEST)));
-            fields.check()?;
-            after.status = "rejected".to_owned();
-            after.moderated_by = Some(caller.actor.person);
-        }
-        PostCommand::Feature => {
-            moderator()?;
-            published()?;
-            if post.featured_at.is_some() {
-                return Err(AppError::Conflict("already_featured"));
-            }
-            after.featured_at = Some(now);
-        }
-        PostCommand::Withdraw => {
-            if !part.any() {
-                return Err(AppError::Forbidden);
-            }
-            if !matches!(post.status.as_str(), "pending" | "published") {
-                return Err(AppError::Conflict("post_not_published"));
-            }
-            after.status = "withdrawn".to_owned();
-            after.withdrawn_by = Some(caller.actor.person);
-        }
-    }
-    Ok(after)
 }

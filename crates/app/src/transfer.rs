@@ -11,7 +11,7 @@ use xingfuma_domain::order::{Assignment, Command, Event, Hat, Hats, decide};
 use xingfuma_store::audit::{self, AuditEntry};
 use xingfuma_store::orders::{self, Change, Notification, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::transfers::{self, TransferRow};
+use xingfuma_store::transfers::{self, TransferRow, Volunteer};
 use xingfuma_store::{StoreError, people, transact};
 
 use crate::dispatch::REASON_LONGEST;
@@ -63,6 +63,24 @@ impl App {
         self.go_on_with_transfer(&wish).await
     }
 
+    /// A volunteer whose work is the caller's to hand on, in whatever standing.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for one of whom he knows nothing, [`AppError::Forbidden`] for another whom he may only see.
+    pub(crate) async fn volunteer_in_charge_of(
+        &self,
+        caller: &Caller,
+        person: Uuid,
+    ) -> Result<Volunteer, AppError> {
+        let found = transfers::volunteer(self.store.pool(), self.settings.county, person).await?;
+        let found = found.ok_or(AppError::NotFound)?;
+        if access::transfers_work(&caller.actor, person, found.team, found.grid) {
+            return Ok(found);
+        }
+        let known = access::knows_volunteer(&caller.actor, found.team, found.grid);
+        Err(if known { AppError::Forbidden } else { AppError::NotFound })
+    }
+
     /// Checks and writes the wish down; what follows can be done by anybody.
     ///
     /// # Errors
@@ -73,13 +91,8 @@ impl App {
         request: TransferRequest,
     ) -> Result<TransferRow, AppError> {
         let county = self.settings.county;
-        let leaves = transfers::volunteer(self.store.pool(), county, request.volunteer).await?;
-        let leaves = leaves.ok_or(AppError::NotFound)?;
+        let leaves = self.volunteer_in_charge_of(caller, request.volunteer).await?;
         let actor = &caller.actor;
-        if !access::transfers_work(actor, request.volunteer, leaves.team, leaves.grid) {
-            let known = access::knows_volunteer(actor, leaves.team, leaves.grid);
-            return Err(if known { AppError::Forbidden } else { AppError::NotFound });
-        }
         let mut fields = Fields::default();
         let reason = caller.known_words()?.masked(&fields.text("reason", &request.reason, REASON_LONGEST));
         if let Some(to) = request.to {

@@ -44,9 +44,7 @@ pub(crate) async fn measure_steps(stage: &mut Stage, rounds: usize, orders: usiz
     for round in 0..=rounds {
         stage.people.renew();
         for ((verb, body, _), duel) in STEPS.into_iter().zip(&mut duels) {
-            let order =
-                if round % 2 == 0 { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] };
-            for side in order {
+            for side in Side::in_turn(round) {
                 let all = &prepared[usize::from(side == Side::Floor)][round * orders..(round + 1) * orders];
                 let before = used(stage, side);
                 let outcome = step(stage, side, verb, body, all).await;

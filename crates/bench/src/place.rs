@@ -44,9 +44,7 @@ async fn level(stage: &mut Stage, pace: Pace, connections: usize, wanted: f64, d
     }
     for round in 0..pace.rounds {
         stage.people.renew();
-        // Who goes first changes, so that neither always runs in the other's wake.
-        let order = if round % 2 == 0 { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] };
-        for side in order {
+        for side in Side::in_turn(round) {
             let before = used(stage, side);
             let outcome = one_round(stage, side, connections, pace.round, done).await;
             let seconds = used(stage, side).since(before);
@@ -101,8 +99,7 @@ async fn latency(stage: &mut Stage, pace: Pace, done: &mut usize, report: &mut R
     let mut p99 = [Vec::new(), Vec::new()];
     for round in 0..pace.rounds.div_ceil(3) * 2 {
         stage.people.renew();
-        let order = if round % 2 == 0 { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] };
-        for side in order {
+        for side in Side::in_turn(round) {
             // A moment first: whoever stood still has pages and statements to fetch, and that is not what is asked here.
             for (during, counts) in [(pace.round / 4, false), (pace.round, true)] {
                 let mut source = placements(stage, side, *done, usize::MAX);

@@ -15,6 +15,11 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    /// Who goes first changes from round to round, so that neither always runs in the other's wake.
+    pub(crate) fn in_turn(round: usize) -> [Side; 2] {
+        if round.is_multiple_of(2) { [Side::Product, Side::Floor] } else { [Side::Floor, Side::Product] }
+    }
+
     /// What a person shows to this side.
     pub(crate) fn shown(self, person: &Person) -> String {
         match self {

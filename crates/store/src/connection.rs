@@ -163,7 +163,7 @@ impl Store {
             let beginning = (options.max_connections / 3).max(1);
             let reading = Lanes::open(postgres_options(options)?, beginning).await?;
             let rest = options.max_connections.saturating_sub(2 * beginning);
-            let planned = Lanes::later(postgres_options(options)?.options([PLAN_ONCE]), rest);
+            let planned = Lanes::later(postgres_options(options)?.options(PLAN_ONCE), rest);
             let mut connect = connect_options(options, beginning);
             tune_postgres(&mut connect, options, &abandoned);
             (Pool(Kind::Postgres { reading, planned }), Database::connect(connect).await?)
@@ -299,8 +299,10 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
     connect
 }
 
-/// A statement keeps its first plan until the statistics of its tables change.
-const PLAN_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
+/// A statement keeps its first plan until the statistics of its tables change. That plan may be made while a table is
+/// empty, and then reading all of it looks cheapest, row for row of another table: an index is to be taken wherever there
+/// is one.
+const PLAN_ONCE: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
 /// Time-outs on the database's side, and the time zone.
 fn session_settings() -> [(&'static str, String); 4] {

@@ -71,14 +71,12 @@ pub async fn claim(store: &Store, now: DateTime<Utc>, until: DateTime<Utc>) -> R
     if due.is_none_or(|found| found.due == 0) {
         return Ok(Claim::Nothing);
     }
-    // SQLite has one writer at a time and knows no SKIP LOCKED. The choice is a step of its own: as part of the condition
-    // PostgreSQL may make it anew for every row that it looks at, and each time it is another one that is free.
-    let skip = if store.is_postgres() { "FOR UPDATE OF d SKIP LOCKED" } else { "" };
+    let choice = "SELECT d.message_id, d.channel FROM delivery d WHERE d.status = 'waiting' AND d.send_at <= $1 \
+                  AND NOT EXISTS (SELECT 1 FROM delivery other WHERE other.person_id = d.person_id \
+                  AND other.status = 'sending') ORDER BY d.send_at, d.message_id LIMIT 1";
+    let next = sql::next_free(store, choice, "d");
     let text = format!(
-        "WITH next AS MATERIALIZED (SELECT d.message_id, d.channel FROM delivery d WHERE d.status = 'waiting' \
-         AND d.send_at <= $1 AND NOT EXISTS (SELECT 1 FROM delivery other WHERE other.person_id = d.person_id \
-         AND other.status = 'sending') ORDER BY d.send_at, d.message_id LIMIT 1 {skip}) \
-         UPDATE delivery SET status = 'sending', leased_until = $2, attempts = attempts + 1 \
+        "{next} UPDATE delivery SET status = 'sending', leased_until = $2, attempts = attempts + 1 \
          WHERE (message_id, channel) IN (SELECT message_id, channel FROM next) AND status = 'waiting' \
          RETURNING message_id, channel, person_id, attempts"
     );

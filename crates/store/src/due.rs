@@ -82,13 +82,13 @@ pub async fn lease(
     until: DateTime<Utc>,
     limit: u64,
 ) -> Result<Vec<Leased>, StoreError> {
-    // SQLite has one writer at a time and knows no SKIP LOCKED. The choice is a step of its own: as part of the condition
-    // PostgreSQL may make it anew for every row that it looks at.
-    let skip = if store.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let choice = format!(
+        "SELECT order_id FROM due WHERE wake_at <= $1 AND dead IS NULL \
+         AND (leased_until IS NULL OR leased_until <= $1) ORDER BY wake_at LIMIT {limit}"
+    );
+    let next = sql::next_free(store, &choice, "due");
     let text = format!(
-        "WITH next AS MATERIALIZED (SELECT order_id FROM due WHERE wake_at <= $1 AND dead IS NULL \
-         AND (leased_until IS NULL OR leased_until <= $1) ORDER BY wake_at LIMIT {limit} {skip}) \
-         UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM next) \
+        "{next} UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM next) \
          RETURNING order_id, kind, epoch, failures"
     );
     crate::transact(store, move |conn| {

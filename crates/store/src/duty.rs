@@ -74,6 +74,7 @@ async fn known_together(
         "{} UNION ALL {}",
         of_teams("t.id = ANY ($1::uuid[])"),
         of_members("unnest($2::uuid[], $3::text[]) AS asked (team_id, skill)", 4)
+            + " AND v.team_id = ANY ($2::uuid[])"
     );
     let rows = lanes
         .run(move |connection| {

@@ -186,7 +186,8 @@ fn messages(told: &[(Waiting, Vec<NewMessage>)]) -> impl Iterator<Item = (&Waiti
     told.iter().flat_map(|(told, to)| to.iter().map(move |message| (told, message)))
 }
 
-/// As [`expand_all`], in one statement whose text is the same for any number of rows: PostgreSQL prepares it once.
+/// As [`expand_all`], in one statement whose text is the same for any number of rows: PostgreSQL prepares it once. The orders
+/// are named by `ANY` too: a plan that was made while there was nothing to tell would else walk through everything told.
 fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> Bound<'_> {
     const TEXT: &str = "WITH written AS (INSERT INTO inbox (id, person_id, order_id, seq, county, topic, data, \
         created_at) SELECT m.id, m.person_id, n.order_id, n.seq, n.county, n.topic, n.data, n.created_at \
@@ -196,7 +197,8 @@ fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> B
         outbox AS (INSERT INTO delivery (message_id, channel, county, person_id, status, send_at, attempts) SELECT w.id, \
         'wechat', w.county, w.person_id, 'waiting', $11, 0 FROM written w WHERE w.id = ANY ($12::uuid[])) \
         UPDATE notification SET expanded_at = $11 FROM unnest($4::uuid[], $5::int8[], $10::text[], $7::text[]) \
-        AS done (order_id, seq, audience, topic) WHERE notification.order_id = done.order_id \
+        AS done (order_id, seq, audience, topic) WHERE notification.order_id = ANY ($4) \
+        AND notification.order_id = done.order_id \
         AND notification.seq = done.seq AND notification.audience = done.audience AND notification.topic = done.topic";
     let places = (1_i64..).zip(told).flat_map(|(place, (_, to))| to.iter().map(move |_| place));
     let of = |text: fn(&Waiting) -> &str| told.iter().map(|(told, _)| text(told)).collect::<Vec<&str>>();

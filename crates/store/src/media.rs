@@ -142,7 +142,7 @@ pub struct Attachment {
     pub at: DateTime<Utc>,
 }
 
-/// Attaches photos to an order: all of them, or the transaction fails.
+/// Attaches photos to an order: all of them, or the transaction fails. Answers how they look, those that show something.
 ///
 /// # Errors
 /// [`StoreError::MediaTaken`] when one of them was attached, swept or erased meanwhile.
@@ -151,7 +151,7 @@ pub async fn attach(
     county: AreaCode,
     order: Uuid,
     attachment: &Attachment,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Look>, StoreError> {
     attach_to(conn, county, [Some(order), None], attachment).await
 }
 
@@ -165,7 +165,7 @@ pub async fn attach_to_claim(
     claim: Uuid,
     attachment: &Attachment,
 ) -> Result<(), StoreError> {
-    attach_to(conn, county, [None, Some(claim)], attachment).await
+    attach_to(conn, county, [None, Some(claim)], attachment).await.map(drop)
 }
 
 async fn attach_to(
@@ -173,7 +173,7 @@ async fn attach_to(
     county: AreaCode,
     [order, claim]: [Option<Uuid>; 2],
     attachment: &Attachment,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Look>, StoreError> {
     let mut values: Vec<Value> = vec![
         order.into(),
         attachment.post.into(),
@@ -197,22 +197,28 @@ async fn attach_to(
     file_looks(conn, county, &attachment.ids).await
 }
 
-/// Files how they look, so that the same photo is found again on another order.
-async fn file_looks(conn: &impl ConnectionTrait, county: AreaCode, ids: &[Uuid]) -> Result<(), StoreError> {
+/// Files how they look, so that the same photo is found again on another order; answers it.
+async fn file_looks(
+    conn: &impl ConnectionTrait,
+    county: AreaCode,
+    ids: &[Uuid],
+) -> Result<Vec<Look>, StoreError> {
+    let looks = looks(conn, ids).await?;
     let mut rows = Rows::new(3);
-    for (id, look) in looks(conn, ids).await? {
+    for (id, look) in &looks {
         for filed in look.filed() {
-            rows.push([county.to_string().into(), filed.into(), id.into()]);
+            rows.push([county.to_string().into(), filed.into(), (*id).into()]);
         }
     }
-    rows.insert(conn, "media_look (county, filed, media_id)", "ON CONFLICT DO NOTHING").await.map(drop)
+    rows.insert(conn, "media_look (county, filed, media_id)", "ON CONFLICT DO NOTHING").await?;
+    Ok(looks.into_iter().map(|(_, look)| look).collect())
 }
 
 /// How photos look, of those that show something.
-pub(crate) async fn looks(
-    conn: &impl ConnectionTrait,
-    ids: &[Uuid],
-) -> Result<Vec<(Uuid, Look)>, StoreError> {
+///
+/// # Errors
+/// When the database fails.
+pub async fn looks(conn: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<(Uuid, Look)>, StoreError> {
     let values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
     let text = format!("SELECT {COLUMNS} FROM media m WHERE m.id IN ({})", sql::list(1, ids.len()));
     let found: Vec<MediaRow> = sql::all(conn, &text, values).await?;

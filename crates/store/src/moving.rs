@@ -17,15 +17,17 @@ use crate::orders::{Change, StoredDecision};
 use crate::placing::{bind_due, bind_events, bind_notices, texts};
 
 /// Orders first, locked in the order of their ids (a join alone locks them in whatever order its plan finds them); then
-/// what belongs to those that were found at their version. Histories come last and sorted, one row a person. So two
+/// what belongs to those that were found at their version. Each list of orders is named twice, as rows and by `ANY`: the
+/// plan is made once, and where it was made while there were no orders yet it would else walk through all of them for
+/// ever. Histories come last and sorted, one row a person. So two
 /// writers never wait for each other in a circle.
 const TOGETHER: &str = "WITH given AS (SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::int8[], $5::int8[], \
     $6::text[]) AS g (id, seen, status, version, epoch, snapshot)), \
     held AS MATERIALIZED (SELECT orders.id FROM orders JOIN given ON orders.id = given.id \
-    AND orders.version = given.seen ORDER BY orders.id FOR NO KEY UPDATE OF orders), \
+    AND orders.version = given.seen WHERE orders.id = ANY ($1) ORDER BY orders.id FOR NO KEY UPDATE OF orders), \
     moved AS (UPDATE orders SET status = given.status, version = given.version, epoch = given.epoch, \
     snapshot = given.snapshot FROM given JOIN held ON held.id = given.id WHERE orders.id = given.id \
-    RETURNING orders.id), \
+    AND orders.id = ANY ($1) RETURNING orders.id), \
     events AS (INSERT INTO order_event (order_id, seq, county, at, record) SELECT e.* FROM unnest($7::uuid[], \
     $8::int8[], $9::text[], $10::timestamptz[], $11::text[]) AS e (order_id) \
     WHERE e.order_id IN (SELECT id FROM moved)), \

@@ -5,9 +5,10 @@ use sea_orm::{ConnectionTrait, DatabaseBackend};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::media::Purpose;
+use xingfuma_domain::picture::Look;
 
 use crate::StoreError;
-use crate::media::{looks, near};
+use crate::media::near;
 use crate::sql;
 
 /// Photos that are to prove something.
@@ -17,8 +18,8 @@ pub struct Proof<'a> {
     pub county: AreaCode,
     /// The order or the claim: its own photos do not count against it.
     pub of: Uuid,
-    /// The photos.
-    pub photos: &'a [Uuid],
+    /// How the photos look, those that show something.
+    pub looks: &'a [Look],
     /// From when on other photos count.
     pub since: DateTime<Utc>,
     /// When it was made. Claims that were made later do not count: they are the ones that are looked at.
@@ -47,7 +48,7 @@ pub async fn proved_before(conn: &impl ConnectionTrait, proof: Proof<'_>) -> Res
     let which = "m.purpose IN ($3, $4) AND m.attached_at >= $5 AND (m.order_id IS NULL OR m.order_id <> $2) \
                  AND (m.claim_id IS NULL OR (m.claim_id <> $2 AND m.attached_at <= $6 \
                  AND EXISTS (SELECT 1 FROM score_claim c WHERE c.id = m.claim_id AND c.status <> 'refused')))";
-    for (_, look) in looks(conn, proof.photos).await? {
+    for look in proof.looks {
         let values = vec![
             proof.of.into(),
             Purpose::Completed.as_str().into(),
@@ -55,7 +56,7 @@ pub async fn proved_before(conn: &impl ConnectionTrait, proof: Proof<'_>) -> Res
             proof.since.into(),
             proof.at.into(),
         ];
-        if !near(conn, proof.county, look, which, values).await?.is_empty() {
+        if !near(conn, proof.county, *look, which, values).await?.is_empty() {
             return Ok(true);
         }
     }

@@ -32,9 +32,6 @@ pub struct Service {
     pub minutes: i64,
     /// It was ordered by the person who served.
     pub own: bool,
-    /// One of its photos proved another service before. Of an order it is found out by whoever writes its completion,
-    /// inside the transaction.
-    pub photo_reused: bool,
 }
 
 /// A rating of somebody's service.
@@ -61,16 +58,6 @@ pub enum Watched {
     Rating(Rated),
 }
 
-impl Watched {
-    /// The same, with what was found out about its photos.
-    pub(crate) fn with_photos(&self, photo_reused: bool) -> Watched {
-        match self {
-            Watched::Service(service) => Watched::Service(Service { photo_reused, ..service.clone() }),
-            Watched::Rating(rated) => Watched::Rating(rated.clone()),
-        }
-    }
-}
-
 /// What was there before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SoFar {
@@ -89,8 +76,8 @@ const INTO_COUNT: &str = "served_count (person_id, county, services)";
 const INTO_PAIR: &str = "rated_pair (low_id, high_id, county, low_ms, high_ms)";
 
 impl Service {
-    fn mark(&self, guards: &Guards, taken: &[Stretch]) -> Mark {
-        judge_service(guards, self.window, self.minutes, taken, self.own, self.photo_reused)
+    fn mark(&self, guards: &Guards, taken: &[Stretch], photo_reused: bool) -> Mark {
+        judge_service(guards, self.window, self.minutes, taken, self.own, photo_reused)
     }
 
     fn row(&self, mark: &Mark) -> Rows {
@@ -114,7 +101,12 @@ impl Service {
         rows
     }
 
-    async fn record(&self, conn: &impl ConnectionTrait, guards: &Guards) -> Result<Mark, StoreError> {
+    async fn record(
+        &self,
+        conn: &impl ConnectionTrait,
+        guards: &Guards,
+        photo_reused: bool,
+    ) -> Result<Mark, StoreError> {
         #[derive(FromQueryResult)]
         struct Taken {
             from_ms: i64,
@@ -127,7 +119,7 @@ impl Service {
             sql::all(conn, text, vec![self.person.into(), self.window.from.into()]).await?;
         let taken: Vec<Stretch> =
             rows.into_iter().map(|row| Stretch { from: row.from_ms, to: row.to_ms }).collect();
-        let mark = self.mark(guards, &taken);
+        let mark = self.mark(guards, &taken, photo_reused);
         self.row(&mark).insert(conn, INTO_SERVED, "").await?;
         Ok(mark)
     }
@@ -206,22 +198,25 @@ pub async fn place(
     service: &Service,
     guards: &Guards,
 ) -> Result<Option<HoldReason>, StoreError> {
-    Ok(service.record(conn, guards).await?.reason)
+    Ok(service.record(conn, guards, false).await?.reason)
 }
 
 /// Notes it in the transaction of the command, under the lock of its person or pair; answers why it is looked at.
+/// `photo_reused` says that one of a service's photos proved another one before.
 pub(crate) async fn record(
     conn: &impl ConnectionTrait,
     watched: &Watched,
     guards: &Guards,
+    photo_reused: bool,
 ) -> Result<Option<HoldReason>, StoreError> {
     match watched {
-        Watched::Service(service) => Ok(service.record(conn, guards).await?.reason),
+        Watched::Service(service) => Ok(service.record(conn, guards, photo_reused).await?.reason),
         Watched::Rating(rated) => rated.record(conn, guards).await,
     }
 }
 
-/// Adds it to the one statement of the command, which insists that nothing came in between since the order was read.
+/// Adds it, a service without photos, to the one statement of the command, which insists that nothing came in between since
+/// the order was read.
 pub(crate) fn add(
     together: &mut Together,
     watched: &Watched,
@@ -230,7 +225,7 @@ pub(crate) fn add(
 ) -> Option<HoldReason> {
     match watched {
         Watched::Service(service) => {
-            let mark = service.mark(guards, &so_far.taken);
+            let mark = service.mark(guards, &so_far.taken, false);
             together.named(
                 "services",
                 service.count(so_far.services + 1),

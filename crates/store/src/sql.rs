@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 
 pub(crate) async fn all<T: FromQueryResult>(
     conn: &impl ConnectionTrait,
@@ -79,6 +79,15 @@ pub(crate) fn newest_first(text: &mut String, values: &mut Vec<Value>, before: O
         text.push_str(&format!(" AND id < ${}", values.len()));
     }
     text.push_str(&format!(" ORDER BY id DESC LIMIT {limit}"));
+}
+
+/// The rows that a worker takes next, chosen by `choice`, as `next` in front of the statement that takes them: several
+/// workers never choose the same. `of` is the table whose rows are held; SQLite has one writer at a time and knows no
+/// SKIP LOCKED. The choice is a step of its own: as part of the condition PostgreSQL may make it anew for every row that
+/// it looks at, and each time it is another one that is free.
+pub(crate) fn next_free(store: &Store, choice: &str, of: &str) -> String {
+    let hold = if store.is_postgres() { format!(" FOR UPDATE OF {of} SKIP LOCKED") } else { String::new() };
+    format!("WITH next AS MATERIALIZED ({choice}{hold})")
 }
 
 pub(crate) fn statement(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> Statement {

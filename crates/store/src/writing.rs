@@ -12,6 +12,7 @@
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use xingfuma_domain::media::Purpose;
 use xingfuma_domain::order::{Event, State};
+use xingfuma_domain::picture::Look;
 
 use crate::ledger::{Booking, within};
 use crate::media::Attachment;
@@ -139,16 +140,16 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
         _ => update_one_by_one(conn, change).await?,
     }
     let order = &change.after.order;
-    if let Some(attachment) = &change.media {
-        media::attach(conn, order.county(), order.id, attachment).await?;
-    }
-    let reason = match (&change.watched, proof(change)) {
-        (Some(watched), Some(photos)) => {
-            let reused = is_used_again(conn, change, photos).await?;
-            served::record(conn, &watched.with_photos(reused), &change.guards).await?
+    let looks = match &change.media {
+        Some(attachment) => media::attach(conn, order.county(), order.id, attachment).await?,
+        None => Vec::new(),
+    };
+    let reason = match &change.watched {
+        Some(watched) => {
+            let reused = is_used_again(conn, change, &looks).await?;
+            served::record(conn, watched, &change.guards, reused).await?
         }
-        (Some(watched), None) => served::record(conn, watched, &change.guards).await?,
-        (None, _) => None,
+        None => None,
     };
     for booking in &change.scoring {
         ledger::book(conn, &booking.looked_at(reason)).await?;
@@ -156,15 +157,16 @@ pub async fn update(conn: &impl ConnectionTrait, change: &Change) -> Result<(), 
     Ok(())
 }
 
-/// Whether one of the photos looks like one that proved something else.
+/// Whether photos that prove a service look like those that proved something else.
 async fn is_used_again(
     conn: &impl ConnectionTrait,
     change: &Change,
-    photos: &Attachment,
+    looks: &[Look],
 ) -> Result<bool, StoreError> {
+    let Some(photos) = proof(change) else { return Ok(false) };
     let Some(since) = change.guards.photos_since(photos.at) else { return Ok(false) };
     let order = &change.after.order;
-    let proof = Proof { county: order.county(), of: order.id, photos: &photos.ids, since, at: photos.at };
+    let proof = Proof { county: order.county(), of: order.id, looks, since, at: photos.at };
     proofs::proved_before(conn, proof).await
 }
 

@@ -10,6 +10,7 @@ mod load;
 mod messages;
 mod photos;
 mod post_checks;
+mod reads;
 mod sequences;
 mod small_county;
 mod time_outs;

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 use xingfuma_domain::scoring::AccountRef;
 use xingfuma_store::ledger::verify;
 
 use crate::long;
-use crate::world::{Database, World, all, answer};
+use crate::world::{Database, TRANSACTIONS, Transaction, World, all, answer};
 
 const SEED: u64 = 140_724;
 /// All balances are compared after every operation. The whole books are read again, every balance is rebuilt from all
@@ -35,22 +34,6 @@ struct Line {
     points: i64,
     seq: Option<i64>,
     hash: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-struct Transaction {
-    id: Uuid,
-    county: String,
-    cause: String,
-    source_type: String,
-    source_id: Uuid,
-    rule_code: String,
-    rule_version: i32,
-    inputs: String,
-    area_code: String,
-    decided_by: Option<Uuid>,
-    reverses: Option<Uuid>,
-    at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -119,14 +102,12 @@ async fn check_books(world: &World, database: &Database) {
 /// Every row of the ledger, in an order that both databases have.
 async fn everything(database: &Database) -> (Vec<Transaction>, Vec<Line>, Vec<Head>, Vec<Cap>) {
     let pool = database.store.pool();
-    let transactions = "SELECT id, county, cause, source_type, source_id, rule_code, rule_version, inputs, area_code, \
-                        decided_by, reverses, at FROM score_transaction ORDER BY id";
     let heads = "SELECT county, owner_id, kind, purse, balance, seq, head FROM score_account \
                  ORDER BY county, owner_id, kind, purse";
     let caps = "SELECT person_id, rule_code, month, points, granted FROM score_cap \
                 ORDER BY person_id, rule_code, month";
     (
-        all(pool, transactions, Vec::new()).await,
+        all(pool, TRANSACTIONS, Vec::new()).await,
         lines(database).await,
         all(pool, heads, Vec::new()).await,
         all(pool, caps, Vec::new()).await,

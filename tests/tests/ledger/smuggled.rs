@@ -1,12 +1,11 @@
 //! A row that was written into a field of another, with the marks that stand between rows when the check reads them.
 
-use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use xingfuma_store::ledger::verify::What;
 
 use crate::tampering::{Books, Entry, Touched, begin, disarm, verdict};
-use crate::world::{COUNTY, Database, all, run};
+use crate::world::{COUNTY, Database, TRANSACTIONS, Transaction, all, run};
 
 /// Whoever knows how the check reads the rows writes one row into a field of another, with the marks that stand between
 /// them, and takes it out: read as a text, nothing has changed.
@@ -77,24 +76,10 @@ async fn entry_inside_an_entry(conn: &impl ConnectionTrait, books: &Books) -> Uu
     one.transaction_id
 }
 
-#[derive(Clone, Debug, FromQueryResult)]
-struct Stored {
-    id: Uuid,
-    cause: String,
-    source_type: String,
-    source_id: Uuid,
-    rule_code: String,
-    rule_version: i32,
-    inputs: String,
-    area_code: String,
-    at: DateTime<Utc>,
-}
-
 /// An award moves, with all its entries but those that are left to carry it, into the inputs of the one before it.
 async fn transaction_inside_a_transaction(conn: &impl ConnectionTrait, books: &Books) {
-    let text = "SELECT id, cause, source_type, source_id, rule_code, rule_version, inputs, area_code, at \
-                FROM score_transaction WHERE decided_by IS NULL AND reverses IS NULL ORDER BY id";
-    let stored: Vec<Stored> = all(conn, text, Vec::new()).await;
+    let mut stored: Vec<Transaction> = all(conn, TRANSACTIONS, Vec::new()).await;
+    stored.retain(|one| one.decided_by.is_none() && one.reverses.is_none());
     let next = |one: &Uuid| books.transactions.iter().position(|id| id == one).expect("it is there") + 1;
     let pair = stored.windows(2).find(|pair| books.transactions.get(next(&pair[0].id)) == Some(&pair[1].id));
     let [one, other] = pair.expect("two awards in a row") else { panic!("a pair") };

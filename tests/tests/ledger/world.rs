@@ -101,6 +101,27 @@ impl Database {
     }
 }
 
+/// A transaction of the ledger, as it stands in the database.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub(crate) struct Transaction {
+    pub(crate) id: Uuid,
+    pub(crate) county: String,
+    pub(crate) cause: String,
+    pub(crate) source_type: String,
+    pub(crate) source_id: Uuid,
+    pub(crate) rule_code: String,
+    pub(crate) rule_version: i32,
+    pub(crate) inputs: String,
+    pub(crate) area_code: String,
+    pub(crate) decided_by: Option<Uuid>,
+    pub(crate) reverses: Option<Uuid>,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// All of them, in an order that both databases have.
+pub(crate) const TRANSACTIONS: &str = "SELECT id, county, cause, source_type, source_id, rule_code, rule_version, \
+     inputs, area_code, decided_by, reverses, at FROM score_transaction ORDER BY id";
+
 /// Runs a statement.
 pub(crate) async fn run(conn: &impl ConnectionTrait, text: &str, values: Vec<Value>) -> u64 {
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), text, values);

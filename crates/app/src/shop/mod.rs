@@ -1,27 +1,28 @@
-//! 爱心超市: shops, their goods and stock, the donation book, and the month that adds up. What is bought is in
-//! [`redemption`].
+//! 爱心超市: shops, their goods and their stock. The donation book is in `donation`, the month that adds up in
+//! `reconciliation`, what is bought in [`redemption`].
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::access::{Action, Grant, Role, allow};
 use xingfuma_domain::area::{AreaCode, Level};
-use xingfuma_domain::scoring::YearMonth;
-use xingfuma_domain::shop::{PRICE_LARGEST, STOCK_LARGEST, donor_in_book};
+use xingfuma_domain::shop::{PRICE_LARGEST, STOCK_LARGEST};
 use xingfuma_store::audit::AuditEntry;
-use xingfuma_store::people::{NewGrant, NewPerson, PersonRow};
-use xingfuma_store::shop::books::{GoodsBook, PointsBook};
+use xingfuma_store::people::{NewGrant, NewPerson};
 use xingfuma_store::shop::{self, DonationRow, GoodsRow, Movement, MovementKind, ShopRow};
 use xingfuma_store::{StoreError, audit, idempotency, people, transact};
 
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
-use crate::privacy::{PersonPrivate, Private};
 use crate::text::{Fields, masked};
 use crate::{App, AppError, Caller};
 
+mod donation;
+mod reconciliation;
 pub mod redemption;
+
+pub use donation::{DonationRequest, DonationSeen};
+pub use reconciliation::Reconciliation;
 
 /// Longest name of a shop, of goods, or of a donor, in characters.
 const NAME_LONGEST: usize = 60;
@@ -42,34 +43,6 @@ pub struct GoodsRequest {
     pub active: bool,
 }
 
-/// A donation as it comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DonationRequest {
-    /// Which goods.
-    pub goods: Uuid,
-    /// Pieces.
-    pub quantity: i64,
-    /// Who gives them.
-    pub donor: String,
-    /// The donor is a person, not an organisation.
-    pub donor_is_person: bool,
-}
-
-/// A line of the donation book, as its reader may see it.
-#[derive(Clone)]
-pub struct DonationSeen {
-    /// The line.
-    pub row: DonationRow,
-    /// Who gave it: the whole name for those who keep the shop or watch over it, one character for everybody else.
-    pub donor: String,
-}
-
-impl std::fmt::Debug for DonationSeen {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("DonationSeen").field("row", &self.row).finish_non_exhaustive()
-    }
-}
-
 /// Which part of a shop's list.
 #[derive(Clone, Copy, Debug)]
 pub struct ShopPart {
@@ -79,31 +52,6 @@ pub struct ShopPart {
     pub before: Option<Uuid>,
     /// Most.
     pub limit: u64,
-}
-
-/// A month of a shop, added up.
-#[derive(Clone, Debug)]
-pub struct Reconciliation {
-    /// The month.
-    pub month: YearMonth,
-    /// Its goods.
-    pub goods: Vec<GoodsBook>,
-    /// Its points.
-    pub points: PointsBook,
-}
-
-impl Reconciliation {
-    /// Whether everything comes out: every stock is the sum of its movements, the month leads from opening to closing,
-    /// and ledger and exchange book name the same points.
-    pub fn agrees(&self) -> bool {
-        let goods = |book: &GoodsBook| {
-            let moved = book.donated + book.counted - book.reserved + book.returned;
-            book.stock == book.stock_by_movements && book.opening + moved == book.closing
-        };
-        self.goods.iter().all(goods)
-            && self.points.spent_by_ledger == self.points.spent_by_redemptions
-            && self.points.balance_by_ledger == self.points.balance_by_redemptions
-    }
 }
 
 fn check_goods(request: &GoodsRequest) -> Result<String, AppError> {
@@ -396,158 +344,5 @@ impl App {
     pub async fn goods(&self, part: ShopPart) -> Result<Vec<GoodsRow>, AppError> {
         let county = self.settings.county;
         Ok(shop::list_goods(self.store.pool(), county, part.shop, part.before, part.limit).await?)
-    }
-
-    /// Takes a donation in: the donation book and the stock, together. Goods only; there is no field for money.
-    ///
-    /// # Errors
-    /// [`AppError::Invalid`] for goods that are not there, or a quantity out of range; [`AppError::Forbidden`];
-    /// [`AppError::Conflict`] `stock_out_of_range`.
-    pub async fn donate(
-        &self,
-        caller: &Caller,
-        request: &DonationRequest,
-        keyed: &Keyed,
-        render: Render<GoodsRow>,
-    ) -> Result<Reply, AppError> {
-        let county = self.settings.county;
-        let goods = match self.kept_goods(caller, request.goods).await {
-            Err(AppError::NotFound) => return Err(AppError::invalid("goodsId", "unknown")),
-            goods => goods?,
-        };
-        if let Some(reply) = self.replay(Some(keyed)).await? {
-            return Ok(reply);
-        }
-        let mut fields = Fields::default();
-        let donor = fields.text("donor", &request.donor, NAME_LONGEST);
-        if !(1..=STOCK_LARGEST).contains(&request.quantity) {
-            fields.fault("quantity", "out_of_range");
-        }
-        fields.check()?;
-        let (donor_id, donor_row) = self.donor(&donor, request.donor_is_person);
-        let donation = DonationRow {
-            id: self.new_id(),
-            county: county.to_string(),
-            shop_id: goods.shop_id,
-            area_code: goods.area_code.clone(),
-            goods_id: goods.id,
-            donor: donor_in_book(&masked(&donor)),
-            donor_id: Some(donor_id),
-            quantity: request.quantity,
-            received_by: caller.actor.person,
-            received_at: self.clock.now(),
-        };
-        let source = Some(donation.id);
-        let movement = self.movement(&goods, MovementKind::Donation, request.quantity, source, caller, None);
-        self.move_and_answer(goods, movement, Some((donation, donor_row)), keyed, render).await
-    }
-
-    /// Somebody who gave something: a person with a key of his own, whose name nobody reads in the database. What an
-    /// organisation is called is sealed as well, because people are entered as organisations by mistake.
-    fn donor(&self, name: &str, is_person: bool) -> (Uuid, NewPerson) {
-        let private = PersonPrivate { name: Some(name.to_owned()), phone: None };
-        let (id, _, mut row) = self.new_person(&private, None);
-        if !is_person {
-            row.surname = String::new();
-        }
-        (id, row)
-    }
-
-    /// The donation book: open to everybody who is logged in, as it hangs in the shop, but for the whole names.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn donations(&self, caller: &Caller, part: ShopPart) -> Result<Vec<DonationSeen>, AppError> {
-        let county = self.settings.county;
-        let rows = shop::donations(self.store.pool(), county, part.shop, part.before, part.limit).await?;
-        let mut readable = Vec::new();
-        for row in &rows {
-            let area: AreaCode = row.area_code.parse().map_err(|_| AppError::NotFound)?;
-            readable.extend(row.donor_id.filter(|_| allow(&caller.actor, Action::ReadDonors, area)));
-        }
-        let donors = people::find_all(self.store.pool(), county, &readable).await?;
-        rows.into_iter().map(|row| self.donation_seen(row, &donors)).collect()
-    }
-
-    /// With the whole name where its donor is among those that may be read.
-    fn donation_seen(&self, row: DonationRow, donors: &[PersonRow]) -> Result<DonationSeen, AppError> {
-        let donor = donors.iter().find(|donor| Some(donor.id) == row.donor_id);
-        let name =
-            match donor.and_then(|donor| Some((donor, donor.data_key.as_ref()?, donor.private.as_ref()?))) {
-                Some((donor, wrapped, sealed)) => {
-                    let key = self.keys.data_key(donor.id, wrapped)?;
-                    PersonPrivate::open(&key, donor.id, sealed)?.name
-                }
-                None => None,
-            };
-        Ok(DonationSeen { donor: name.unwrap_or_else(|| row.donor.clone()), row })
-    }
-
-    /// A month of a shop, added up from its books and from the ledger, in one snapshot.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`]; [`AppError::Forbidden`]; when the database fails.
-    pub async fn reconcile_shop(
-        &self,
-        caller: &Caller,
-        id: Uuid,
-        month: YearMonth,
-    ) -> Result<Reconciliation, AppError> {
-        let shop = self.shop(id).await?;
-        if !allow(&caller.actor, Action::ReadShopBooks, shop.area()?) {
-            return Err(AppError::Forbidden);
-        }
-        let (from, to): (DateTime<Utc>, DateTime<Utc>) = (month.begins(), month.next().begins());
-        let snapshot = self.store.snapshot().await?;
-        let goods = shop::books::goods(&snapshot, shop.id, from, to).await?;
-        let points = shop::books::points(&snapshot, shop.id, from, to).await?;
-        Ok(Reconciliation { month, goods, points })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_month_agrees_only_when_everything_comes_out() {
-        let goods = GoodsBook {
-            goods_id: Uuid::nil(),
-            name: "大米".to_owned(),
-            stock: 7,
-            stock_by_movements: 7,
-            opening: 4,
-            donated: 10,
-            counted: -1,
-            reserved: 8,
-            returned: 2,
-            closing: 7,
-        };
-        let points = PointsBook {
-            spent_by_ledger: 60,
-            spent_by_redemptions: 60,
-            balance_by_ledger: 90,
-            balance_by_redemptions: 90,
-            handed_over: 6,
-            waiting: 0,
-        };
-        let month = "2026-03".parse().expect("a month");
-        let book = |goods: &GoodsBook, points| Reconciliation { month, goods: vec![goods.clone()], points };
-        assert!(book(&goods, points).agrees());
-        for wrong in [
-            GoodsBook { stock: 8, ..goods.clone() },
-            GoodsBook { closing: 8, ..goods.clone() },
-            GoodsBook { returned: 3, ..goods.clone() },
-            GoodsBook { reserved: 9, ..goods.clone() },
-            GoodsBook { counted: 0, ..goods.clone() },
-        ] {
-            assert!(!book(&wrong, points).agrees(), "{wrong:?}");
-        }
-        for wrong in [
-            PointsBook { spent_by_ledger: 61, ..points },
-            PointsBook { balance_by_redemptions: 89, ..points },
-        ] {
-            assert!(!book(&goods, wrong).agrees(), "{wrong:?}");
-        }
     }
 }

@@ -7,7 +7,10 @@
 
 use std::ops::Range;
 
-use super::{Finding, FindingKind, HIDDEN, Hit, Masked, find_houses, find_numbers, replace, surname};
+use super::house::find_houses;
+use super::name::surname;
+use super::number::find_numbers;
+use super::{Finding, FindingKind, HIDDEN, Hit, Masked, replace};
 
 /// So many letters of an address in a row are a part of it that leads there.
 const RUN: usize = 5;

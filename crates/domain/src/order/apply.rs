@@ -8,7 +8,8 @@ use super::correction::{Correction, Inspection};
 use super::event::{Event, Record};
 use super::following::{Follower, Revisit};
 use super::helping::Helper;
-use super::state::{Engagement, Offer, Order, State};
+use super::promise::{Engagement, Offer};
+use super::state::{Order, State};
 use super::whistle::{Conclusion, Whistle, WhistleRating};
 
 fn placed(since: DateTime<Utc>, dispatch_by: DateTime<Utc>) -> State {

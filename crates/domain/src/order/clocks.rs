@@ -9,7 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::state::{Due, DueKind, Offer, Order, State};
+use super::due::{Due, DueKind};
+use super::promise::Offer;
+use super::state::{Order, State};
 use super::{AFTERCARE_SECONDS, HINT_GRACE_SECONDS};
 use crate::area::Level;
 use crate::deadline::{self, Calendar, Pace, QuietHours, Urgency};

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clocks::Clock;
+use super::command::By;
 use super::correction::Correction;
-use super::decide::By;
 use super::following::Outcome;
-use super::state::{Assignment, Channel, Completion, Engagement, Kind, Rating};
+use super::promise::{Assignment, Completion, Engagement, Rating};
+use super::state::{Channel, Kind};
 use super::whistle::Whistle;
 use crate::area::{AreaCode, Level};
 use crate::deadline::{TimeLimits, Urgency};

@@ -4,10 +4,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::decide::{Context, Refusal};
+use super::command::Context;
 use super::event::Event;
-use super::moves::Verb;
-use super::state::{Completion, Order, State, Status};
+use super::promise::Completion;
+use super::refusal::Refusal;
+use super::state::{Order, State};
+use super::status::Status;
+use super::verb::Verb;
 use crate::deadline::{self, Limit, Pace};
 
 /// How long the township may take to ask a dissatisfied resident, in working seconds: two working days.

@@ -14,9 +14,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::decide::{By, Context, Refusal};
+use super::command::{By, Context};
 use super::event::{Event, Placed, Record};
-use super::state::{Assignment, Order, State, Status};
+use super::promise::Assignment;
+use super::refusal::Refusal;
+use super::state::{Order, State};
+use super::status::Status;
 use crate::deadline;
 
 /// The most helping orders that one order ever gets.

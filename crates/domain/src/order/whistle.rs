@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clocks::{Clock, Stage};
-use super::decide::{By, Context, Refusal};
+use super::command::{By, Context};
 use super::event::Event;
+use super::refusal::Refusal;
 use super::state::Order;
 use crate::deadline::Urgency;
 

@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::cause::CauseKind;
 use super::month::china_date;
-use super::posting::{CauseKind, PostedTransaction};
+use super::posting::PostedTransaction;
 use crate::area::AreaCode;
 
 use super::rules::{Rule, RuleBook};

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::posting::{Facts, UnknownWord, words};
+use super::facts::Facts;
+use super::word::{UnknownWord, words};
 use crate::deadline::Urgency;
 
 /// What a rule scores on by itself.

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::account::{AccountKind, AccountRef};
 use super::award::HoldReason;
-use super::posting::{
-    AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
-    Posting, ScoringFault, SourceType, movement,
-};
+use super::cause::{Cause, CauseKind, CorrectionKind, SourceType};
+use super::facts::{Facts, Inputs};
+use super::posting::{Draft, Leg, PostedTransaction, Posting, ScoringFault, movement};
 
 /// What becomes of points on hold when their order ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,10 +167,11 @@ fn answer(
 
 #[cfg(test)]
 mod tests {
+    use super::super::account::Purse;
     use super::super::award::tests::{completed, utc};
     use super::super::award::{Award, CompletedFacts, on_completed};
     use super::super::caps::Used;
-    use super::super::posting::{Purse, recompute};
+    use super::super::facts::recompute;
     use super::super::rules::{FIVE_STARS, LATE, ON_TIME, RuleBook};
     use super::*;
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::account::{AccountRef, Purse};
+use super::cause::{Cause, CauseKind, CorrectionKind};
 use super::correction::negated;
-use super::posting::{
-    AccountRef, Cause, CauseKind, CorrectionKind, PostedTransaction, Posting, Purse, ScoringFault,
-};
+use super::posting::{PostedTransaction, Posting, ScoringFault};
 
 /// Postings in the order in which they came, and the balances that follow from them.
 ///
@@ -342,7 +342,7 @@ mod tests {
 
         #[test]
         fn no_hold_and_no_shop_is_ever_below_zero(steps in prop::collection::vec(step(), 0..60)) {
-            use super::super::posting::AccountKind::{Hold, Shop};
+            use super::super::account::AccountKind::{Hold, Shop};
             for (account, points) in history(&steps).balances() {
                 prop_assert!(points >= 0 || !matches!(account.kind, Hold | Shop), "{account}: {points}");
             }

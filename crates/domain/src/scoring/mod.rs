@@ -17,12 +17,15 @@
 //! [`Ledger`] shows in small: the [`Cause`] (one order scores once, whatever is retried) and
 //! [`Draft::reverses`] (each posting is answered at most once).
 
+mod account;
 mod award;
 mod caps;
+mod cause;
 pub mod chain;
 mod claim;
 mod conditions;
 mod correction;
+mod facts;
 mod guard;
 mod ledger;
 mod month;
@@ -34,17 +37,21 @@ mod scheme;
 mod sheet;
 mod spending;
 mod star;
+mod word;
 
+pub use account::{AccountKind, AccountRef, Purse};
 pub use award::{
     AttendedFacts, Award, ClaimFacts, CompletedFacts, FeaturedFacts, HoldReason, PatrolledFacts, RatedFacts,
     on_attended, on_claim_decided, on_completed, on_featured, on_patrolled, on_rated,
 };
 pub use caps::{Caps, Counter, OF_ORDER, Span, Used};
+pub use cause::{Cause, CauseKind, CorrectionKind, SourceType};
 pub use claim::{
     APPEAL_WITHIN, AppealRefusal, CLAIM_WITHIN, ClaimFault, booked_at, check_appeal, check_claim, may_decide,
 };
 pub use conditions::{Conditions, Trigger};
 pub use correction::{HeldEnd, held_end, hold, release, reversal, spend, void};
+pub use facts::{Facts, Inputs, recompute};
 pub use guard::{Alike, Guards, Mark, Stretch, after_rating, fit, judge_claim, judge_service};
 pub use ledger::Ledger;
 pub use month::{ParseMonthError, YearMonth, china_date, china_day_begins, month_of};
@@ -52,10 +59,7 @@ pub use period::{
     LineStatus, ListHasher, ListedLine, NOTICE_WORKING_DAYS, NOTICE_WORKING_DAYS_MOST, PeriodRefusal,
     PeriodStatus, PersonSum, Uncounted, add_up, check_close, check_seal, notice_ends_at,
 };
-pub use posting::{
-    AccountKind, AccountRef, Cause, CauseKind, CorrectionKind, Draft, Facts, Inputs, Leg, PostedTransaction,
-    Posting, Purse, ScoringFault, SourceType, UnknownWord, recompute,
-};
+pub use posting::{Draft, Leg, PostedTransaction, Posting, ScoringFault};
 pub use replay::{Replay, Replayed, RuleChange};
 pub use rules::{
     CATEGORIES, FEATURED_POST, FIVE_STARS, LATE, ON_TIME, POINTS_LIMIT, Points, Rule, RuleBook, RuleConflict,
@@ -70,3 +74,4 @@ pub use star::{
     STARS_MOST, StarBook, StarFault, StarLine, StarLineStatus, StarProblem, StarScale, StarStep,
     after_star_decision, rise, star_list_hash,
 };
+pub use word::UnknownWord;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::chain::Hash;
 use super::month::{YearMonth, china_date};
-use super::posting::{UnknownWord, words};
+use super::word::{UnknownWord, words};
 use crate::deadline::Calendar;
 
 /// Working days of a public notice where nobody says otherwise.

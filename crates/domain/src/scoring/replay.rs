@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::caps::{Counter, Used, counters};
+use super::cause::SourceType;
 use super::conditions::applies;
+use super::facts::{Facts, Inputs, earned};
 use super::month::china_date;
-use super::posting::{Facts, Inputs, SourceType, earned};
 use super::rules::{Rule, RuleBook};
 use crate::area::AreaCode;
 

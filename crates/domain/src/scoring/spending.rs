@@ -4,10 +4,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::account::{AccountRef, Purse};
+use super::cause::{Cause, CauseKind, SourceType};
+use super::facts::{Facts, Inputs};
 use super::month::month_of;
-use super::posting::{
-    AccountRef, Cause, CauseKind, Draft, Facts, Inputs, Posting, Purse, ScoringFault, SourceType, movement,
-};
+use super::posting::{Draft, Posting, ScoringFault, movement};
 use crate::area::AreaCode;
 
 /// What stands in the place of a rule's code where goods are paid for: their price gives the number. Lower case, as no
@@ -70,8 +71,9 @@ mod tests {
     use super::super::award::tests::{completed, utc};
     use super::super::caps::Used;
     use super::super::correction::{hold, release, spend, void};
+    use super::super::facts::recompute;
     use super::super::ledger::Ledger;
-    use super::super::posting::{PostedTransaction, recompute};
+    use super::super::posting::PostedTransaction;
     use super::super::rules::RuleBook;
     use super::super::{AccountKind, HoldReason};
     use super::*;

@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::chain::Hash;
-use super::posting::{UnknownWord, words};
 use super::rules::POINTS_LIMIT;
 use super::sheet::line_of;
+use super::word::{UnknownWord, words};
 
 /// The most stars.
 pub const STARS_MOST: u8 = 5;

@@ -1,5 +1,10 @@
 //! What stands beside the five steps: merging, extension, revisits, departments, corrective notices; and the clocks.
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::triples::lives;
 use super::*;
 use crate::deadline::{self, Pace};
 

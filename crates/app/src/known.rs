@@ -1,0 +1,277 @@
+//! What the policy is to know of teams and of their members: read once for a whole round. While the queue is long, what
+//! was read is good for the rounds of the next second too: with what they decided themselves it is as new as it would be
+//! after waiting in the queue that long, and it is most of what a round asks of the database. Nothing depends on it but
+//! whom the policy prefers; what must hold, such as how many orders somebody may have, is checked by whoever accepts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::dispatch::{Decision, History, MemberFacts, Question, TeamFacts};
+use xingfuma_store::duty::{self, KnownRow};
+
+use crate::directory::{Directory, Team};
+use crate::{App, AppError};
+
+/// A round of so many orders shows that the queue is long.
+const LONG: usize = 32;
+/// How long what was read is good for other rounds.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// What rounds of a long queue have read lately.
+#[derive(Debug, Default)]
+pub(crate) struct Lately(Mutex<Known>);
+
+/// What is known of the teams of a round, and what was decided in it so far.
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<Uuid, KnownTeam>);
+
+#[derive(Clone, Debug)]
+struct KnownTeam {
+    read_at: Instant,
+    /// Its own row.
+    own: Option<KnownRow>,
+    /// Its members by the skill that was asked for, sorted by their ids.
+    members: HashMap<String, Vec<KnownRow>>,
+}
+
+impl KnownTeam {
+    fn answers(&self, skills: &BTreeSet<String>, now: Instant) -> bool {
+        now.saturating_duration_since(self.read_at) < GOOD_FOR
+            && skills.iter().all(|skill| self.members.contains_key(skill))
+    }
+}
+
+/// Teams that a round asks about, with the skills of theirs that it asks for.
+type Asked = BTreeMap<Uuid, BTreeSet<String>>;
+
+fn asked(directory: &Directory, questions: &[Question]) -> Asked {
+    let mut asked = Asked::new();
+    for question in questions {
+        for (team, _) in directory.teams_covering(question.area) {
+            let skills = asked.entry(team.id).or_default();
+            if team.skills.contains(&question.skill) {
+                skills.insert(question.skill.clone());
+            }
+        }
+    }
+    asked
+}
+
+impl Lately {
+    /// What is known of these teams and still good.
+    fn of(&self, asked: &Asked, now: Instant) -> Known {
+        let lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = asked.iter().filter_map(|(team, skills)| {
+            lately.0.get(team).filter(|known| known.answers(skills, now)).map(|known| (*team, known.clone()))
+        });
+        Known(good.collect())
+    }
+
+    fn keep(&self, known: Known, now: Instant) {
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.0.retain(|_, known| known.answers(&BTreeSet::new(), now));
+        lately.0.extend(known.0);
+    }
+}
+
+impl App {
+    /// What the policy is to know, in one round trip: teams and rosters are in memory already.
+    pub(crate) async fn known(
+        &self,
+        directory: &Directory,
+        questions: &[Question],
+    ) -> Result<Known, AppError> {
+        let (mut asked, now) = (asked(directory, questions), Instant::now());
+        let mut known = match questions.len() {
+            ..LONG => Known::default(),
+            LONG.. => self.lately.of(&asked, now),
+        };
+        asked.retain(|team, _| !known.0.contains_key(team));
+        let at = questions.iter().map(|question| question.at).min().unwrap_or_else(|| self.clock.now());
+        let teams: Vec<Uuid> = asked.keys().copied().collect();
+        let able: Vec<(Uuid, String)> = asked
+            .iter()
+            .flat_map(|(team, skills)| skills.iter().map(|skill| (*team, skill.clone())))
+            .collect();
+        let rows = duty::known(&self.store, &teams, &able, at).await?;
+        known.add(asked, rows, now);
+        Ok(known)
+    }
+
+    /// Keeps what a round of so many orders knew, for those after it.
+    pub(crate) fn remember(&self, orders: usize, known: Known) {
+        if orders >= LONG {
+            self.lately.keep(known, Instant::now());
+        }
+    }
+}
+
+impl Known {
+    fn add(&mut self, asked: Asked, rows: Vec<KnownRow>, read_at: Instant) {
+        for (team, skills) in asked {
+            // Nobody may have a skill: that too is known.
+            let members = skills.into_iter().map(|skill| (skill, Vec::new())).collect();
+            self.0.insert(team, KnownTeam { read_at, own: None, members });
+        }
+        let mut read = BTreeSet::new();
+        for row in rows {
+            let Some(team) = self.0.get_mut(&row.team_id) else { continue };
+            read.insert(row.team_id);
+            match &row.skill {
+                None => team.own = Some(row),
+                Some(skill) => {
+                    if let Some(members) = team.members.get_mut(skill) {
+                        members.push(row);
+                    }
+                }
+            }
+        }
+        for team in read {
+            for members in self.0.get_mut(&team).into_iter().flat_map(|team| team.members.values_mut()) {
+                members.sort_unstable_by_key(|row| row.person_id);
+            }
+        }
+    }
+
+    pub(crate) fn facts(&self, directory: &Directory, question: &Question) -> Vec<TeamFacts> {
+        let covering = directory.teams_covering(question.area);
+        covering.into_iter().map(|(team, covers)| self.team_facts(team, covers, question)).collect()
+    }
+
+    fn team_facts(&self, team: &Team, covers: AreaCode, question: &Question) -> TeamFacts {
+        let known = self.0.get(&team.id);
+        let own = known.and_then(|known| known.own.as_ref());
+        let members = known.and_then(|known| known.members.get(&question.skill));
+        let quiet = team.roster.is_quiet(question.at);
+        TeamFacts {
+            team: team.id,
+            name: team.name.clone(),
+            kind: team.kind,
+            covers,
+            skills: team.skills.clone(),
+            open_orders: own.map_or(0, |row| row.open_orders),
+            volunteers: team.volunteers,
+            history: own.map(history).unwrap_or_default(),
+            members: members
+                .into_iter()
+                .flatten()
+                .filter_map(|row| member_facts(team, row, question.at, quiet))
+                .collect(),
+        }
+    }
+
+    /// An offer of this round is known to the choices behind it, as if it had been read.
+    pub(crate) fn learn(&mut self, question: &Question, decision: &Decision) {
+        let Some(team) = decision.chosen.and_then(|team| self.0.get_mut(&team)) else { return };
+        if let Some(row) = &mut team.own {
+            row.open_orders += 1;
+        }
+        for row in team.members.values_mut().flatten() {
+            if row.person_id.is_some_and(|person| decision.invited.contains(&person)) {
+                row.offered_at = Some(question.at);
+            }
+            if row.person_id.is_some() && row.person_id == decision.volunteer {
+                row.open_orders += 1;
+            }
+        }
+    }
+}
+
+fn history(row: &KnownRow) -> History {
+    History { accepts: row.accepts, waited_seconds: row.waited_seconds }
+}
+
+fn member_facts(team: &Team, row: &KnownRow, at: DateTime<Utc>, quiet: bool) -> Option<MemberFacts> {
+    let person = row.person_id?;
+    Some(MemberFacts {
+        person,
+        open_orders: row.open_orders,
+        full: row.open_orders >= team.roster.open_orders_at_most,
+        on_leave: row.on_leave != 0,
+        off_duty: !team.roster.is_on_duty(person, at),
+        quiet,
+        offered_at: row.offered_at,
+        history: history(row),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEAM: Uuid = Uuid::from_u128(1);
+    const PERSON: Uuid = Uuid::from_u128(2);
+
+    fn row(person: Option<Uuid>) -> KnownRow {
+        KnownRow {
+            team_id: TEAM,
+            skill: person.map(|_| "便民".to_owned()),
+            person_id: person,
+            open_orders: 0,
+            on_leave: 0,
+            accepts: 0,
+            waited_seconds: 0,
+            offered_at: None,
+        }
+    }
+
+    fn asking(skills: &[&str]) -> Asked {
+        BTreeMap::from([(TEAM, skills.iter().map(|skill| (*skill).to_owned()).collect())])
+    }
+
+    fn read(skills: &[&str], now: Instant) -> Known {
+        let mut known = Known::default();
+        known.add(asking(skills), vec![row(None), row(Some(PERSON))], now);
+        known
+    }
+
+    #[test]
+    fn what_was_read_is_good_for_a_second_and_for_the_skills_that_were_asked_for() {
+        let (lately, now) = (Lately::default(), Instant::now());
+        lately.keep(read(&["便民", "调解"], now), now);
+        let there = |skills: &[&str], later| !lately.of(&asking(skills), now + later).0.is_empty();
+        assert!(there(&["便民"], Duration::ZERO));
+        assert!(there(&["调解"], GOOD_FOR / 2), "that nobody has the skill is known");
+        assert!(!there(&["便民", "法律"], Duration::ZERO), "not all of it was read");
+        assert!(!there(&["便民"], GOOD_FOR));
+        lately.keep(Known::default(), now + GOOD_FOR);
+        assert!(lately.0.lock().expect("nobody died").0.is_empty(), "what is old is let go");
+    }
+
+    #[test]
+    fn an_offer_counts_for_the_rounds_after_it() {
+        let (lately, now) = (Lately::default(), Instant::now());
+        let at = "2026-03-04T02:00:00Z".parse().expect("a moment");
+        let question = Question {
+            area: "140724104003001".parse().expect("a grid"),
+            skill: "便民".to_owned(),
+            asked: Vec::new(),
+            invited: Vec::new(),
+            kind: xingfuma_domain::order::Kind::Service,
+            urgency: xingfuma_domain::deadline::Urgency::Normal,
+            mode: xingfuma_domain::dispatch::AssignMode::WholeTeam,
+            order: None,
+            requester: Uuid::from_u128(3),
+            at,
+            accept_within_seconds: 60,
+        };
+        let decision = Decision {
+            chosen: Some(TEAM),
+            invited: vec![PERSON],
+            volunteer: Some(PERSON),
+            ..Decision::default()
+        };
+        let mut known = read(&["便民"], now);
+        known.learn(&question, &decision);
+        lately.keep(known, now);
+        let next = lately.of(&asking(&["便民"]), now);
+        let team = &next.0[&TEAM];
+        assert_eq!(team.own.as_ref().map(|own| own.open_orders), Some(1));
+        let member = &team.members["便民"][0];
+        assert_eq!((member.open_orders, member.offered_at), (1, Some(at)));
+    }
+}
