@@ -36,7 +36,7 @@ const ON_POSTGRES: u64 = 80;
 const ORDERS: usize = 2;
 const LENGTH: usize = 50;
 /// The commands that somebody can ask for on an order that exists.
-const VERBS: [Verb; 22] = [
+const VERBS: [Verb; 23] = [
     Verb::Dispatch,
     Verb::Accept,
     Verb::Decline,
@@ -51,6 +51,7 @@ const VERBS: [Verb; 22] = [
     Verb::Escalate,
     Verb::Urge,
     Verb::Merge,
+    Verb::Help,
     Verb::Extend,
     Verb::Revisit,
     Verb::Whistle,
@@ -220,11 +221,18 @@ impl<'a> Sequence<'a> {
         let result = self.county.app.command(ask.clone(), request.clone()).await;
         tally.note(verb.segment(), &result);
         self.check_answer(&before, &request, &result).await;
+        self.orders.extend(self.helpers_of(before.order.id).await);
         let stale = seen.is_some_and(|seen| seen != before.order.version);
         assert!(!stale || result.is_err(), "seed {}: {request:?} at a version that is over", self.seed);
         if ask.keyed.is_some() {
             self.kept = Some(Kept { ask, request, done: result.is_ok() });
         }
+    }
+
+    /// Helping orders that nobody has met yet: they are orders like others from now on.
+    async fn helpers_of(&self, lead: Uuid) -> Vec<Uuid> {
+        let helpers = self.county.order(lead).await.helpers.into_iter().map(|helper| helper.order);
+        helpers.filter(|helper| !self.orders.contains(helper)).collect()
     }
 
     /// Something that is allowed now, or anything by anybody.
@@ -316,6 +324,11 @@ impl<'a> Sequence<'a> {
             Verb::Merge => {
                 let others = self.orders.iter().copied().filter(|one| *one != order.id).collect();
                 Request::Merge { into: if chance.in_a_hundred(85) { one_of(others) } else { order.id } }
+            }
+            Verb::Help => {
+                let people = &self.county.people;
+                let teams = [people.leader.actor.teams()[0], people.of_township.actor.teams()[0], order.id];
+                Request::Help { team: *chance.of(&teams), task: reason() }
             }
             Verb::Extend => Request::Extend { reason: reason() },
             Verb::Revisit => Request::Revisit {
@@ -526,6 +539,7 @@ async fn check_database(county: &SmallCounty) {
     assert!(verdict.transactions > 0 && verdict.entries > 0, "nobody scored: {verdict:?}");
     check_timers(county).await;
     check_followers(county).await;
+    check_helpers(county).await;
 }
 
 /// Whoever follows, follows an order that is open and knows of it; nobody is left behind.
@@ -538,6 +552,22 @@ async fn check_followers(county: &SmallCounty) {
         assert!(leading.status().is_open(), "{follower:?} follows {leading:?}");
         assert!(leading.followers.iter().any(|one| one.order == follower.id), "{leading:?}");
     }
+}
+
+/// Whoever helps is known to the order that he helps, and that one goes on as long as a helper of its is at work.
+async fn check_helpers(county: &SmallCounty) {
+    let mut helping = 0;
+    for row in county.rows("SELECT id FROM orders").await {
+        let order = county.order(row.try_get("", "id").expect("a column that was asked for")).await;
+        for helper in &order.helpers {
+            let other = county.order(helper.order).await;
+            assert_eq!(other.helps, Some(order.id));
+            assert_eq!(helper.ended_at.is_none(), other.status().is_open(), "{order:?} {other:?}");
+            assert!(helper.ended_at.is_some() || order.status().is_open(), "{order:?} {other:?}");
+            helping += 1;
+        }
+    }
+    assert!(helping > 0, "nobody helped");
 }
 
 /// The table of timers says of every order what the order itself says.
