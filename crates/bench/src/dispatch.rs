@@ -146,7 +146,7 @@ pub(crate) async fn measure_backlog(stage: &mut Stage, orders: usize, report: &m
     note_telling(stage, report).await;
 }
 
-/// How fast people are told: a team's offer is a message for each of its members.
+/// How fast people are told.
 async fn note_telling(stage: &Stage, report: &mut Report) {
     const WAITING: &str = "SELECT count(*) FROM notification WHERE expanded_at IS NULL";
     let (waited, begun) = (count(stage, WAITING).await, Instant::now());

@@ -16,14 +16,15 @@ use crate::usage::peak_mib;
 
 /// Most memory of server and worker, after everything that they were put through.
 pub(crate) fn note_memory(stage: &Stage, report: &mut Report) {
-    let worker = stage.fleet.workers[0].process_id().expect("the worker runs");
     report.add(Figure::new(
         "peak memory of serve",
         peak_mib(stage.server_process()),
         "MiB",
         Limit::AtMost(64.0),
     ));
-    report.add(Figure::new("peak memory of worker", peak_mib(worker), "MiB", Limit::AtMost(48.0)));
+    let worker = stage.workers_peak_mib();
+    assert!(worker > 1.0, "a worker of {worker} MiB has not worked");
+    report.add(Figure::new("peak memory of worker", worker, "MiB", Limit::AtMost(48.0)));
     report.add(Figure::new(
         "peak memory of the floor",
         peak_mib(stage.floor.process_id()),

@@ -13,6 +13,7 @@ use xingfuma_tests::program::Fleet;
 
 use crate::people::People;
 use crate::sample::Life;
+use crate::usage;
 
 /// The databases: the product's is called so by the harness.
 const PRODUCT: &str = "county";
@@ -29,6 +30,8 @@ pub(crate) struct Stage {
     pub(crate) people: People,
     pub(crate) signs: Vec<String>,
     pub(crate) fleet: Fleet,
+    /// The most memory that a worker had before it was ended, in MiB.
+    workers_peak: f64,
 }
 
 impl Stage {
@@ -54,7 +57,7 @@ impl Stage {
         let (county, floor_database) =
             (connect(&database(&fleet, PRODUCT)).await, connect(&database(&fleet, FLOOR)).await);
         let floor = Floor::start(&database(&fleet, FLOOR), &life).await;
-        Stage { floor, county, floor_database, people, signs, fleet }
+        Stage { floor, county, floor_database, people, signs, fleet, workers_peak: 0.0 }
     }
 
     /// Where the product answers.
@@ -74,7 +77,15 @@ impl Stage {
 
     /// Ends the worker, so that nothing but the server is at work.
     pub(crate) fn stop_worker(&mut self) {
+        self.workers_peak = self.workers_peak_mib();
         self.fleet.workers[0].kill();
+    }
+
+    /// The most memory that a worker had so far, in MiB. It works before it is ended; one that was only just started says
+    /// little.
+    pub(crate) fn workers_peak_mib(&self) -> f64 {
+        let worker = self.fleet.workers[0].process_id();
+        worker.map_or(0.0, usage::peak_mib).max(self.workers_peak)
     }
 
     /// Starts the worker again.
