@@ -1,16 +1,18 @@
-//! What the policy is to know of teams and of their members: read once for a whole round. While the queue is long, what
-//! was read is good for the rounds of the next second too: with what they decided themselves it is as new as it would be
-//! after waiting in the queue that long, and it is most of what a round asks of the database. Nothing depends on it but
-//! whom the policy prefers; what must hold, such as how many orders somebody may have, is checked by whoever accepts.
+//! What the policy is to know of teams and of their members: read once for a whole round.
+//!
+//! While the queue is long, what was read is good for the rounds of the next second too, with what this process offered
+//! meanwhile counted in (of rounds side by side, for those after them). It is most of what a round asks of the database.
+//! Only what the policy prefers may rest on it. Where one person is named, nothing behind the policy looks again how many
+//! orders he has: such questions read anew. And that nobody is left is said of no facts but fresh ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
-use xingfuma_domain::dispatch::{Decision, History, MemberFacts, Question, TeamFacts};
+use xingfuma_domain::dispatch::{AssignMode, Decision, History, MemberFacts, Question, TeamFacts};
 use xingfuma_store::duty::{self, KnownRow};
 
 use crate::directory::{Directory, Team};
@@ -32,6 +34,8 @@ pub(crate) struct Known(HashMap<Uuid, KnownTeam>);
 #[derive(Clone, Debug)]
 struct KnownTeam {
     read_at: Instant,
+    /// It was read for the round that holds it.
+    of_this_round: bool,
     /// Its own row.
     own: Option<KnownRow>,
     /// Its members by the skill that was asked for, sorted by their ids.
@@ -48,7 +52,7 @@ impl KnownTeam {
 /// Teams that a round asks about, with the skills of theirs that it asks for.
 type Asked = BTreeMap<Uuid, BTreeSet<String>>;
 
-fn asked(directory: &Directory, questions: &[Question]) -> Asked {
+fn asked<'a>(directory: &Directory, questions: impl IntoIterator<Item = &'a Question>) -> Asked {
     let mut asked = Asked::new();
     for question in questions {
         for (team, _) in directory.teams_covering(question.area) {
@@ -62,19 +66,38 @@ fn asked(directory: &Directory, questions: &[Question]) -> Asked {
 }
 
 impl Lately {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is known of these teams and still good.
-    fn of(&self, asked: &Asked, now: Instant) -> Known {
-        let lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = asked.iter().filter_map(|(team, skills)| {
-            lately.0.get(team).filter(|known| known.answers(skills, now)).map(|known| (*team, known.clone()))
+    fn of<'a>(
+        &self,
+        asked: impl IntoIterator<Item = (&'a Uuid, &'a BTreeSet<String>)>,
+        now: Instant,
+    ) -> Known {
+        let lately = self.known();
+        let good = asked.into_iter().filter_map(|(team, skills)| {
+            let known = lately.0.get(team).filter(|known| known.answers(skills, now))?;
+            Some((*team, KnownTeam { of_this_round: false, ..known.clone() }))
         });
         Known(good.collect())
     }
 
-    fn keep(&self, known: Known, now: Instant) {
-        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps what was read just now.
+    fn keep<'a>(&self, read: &Known, teams: impl IntoIterator<Item = &'a Uuid>, now: Instant) {
+        let mut lately = self.known();
         lately.0.retain(|_, known| known.answers(&BTreeSet::new(), now));
-        lately.0.extend(known.0);
+        for team in teams {
+            if let Some(known) = read.0.get(team) {
+                lately.0.insert(*team, known.clone());
+            }
+        }
+    }
+
+    /// Teams or people have changed: nothing that was read is good any more.
+    pub(crate) fn forget(&self) {
+        self.known().0.clear();
     }
 }
 
@@ -85,28 +108,56 @@ impl App {
         directory: &Directory,
         questions: &[Question],
     ) -> Result<Known, AppError> {
-        let (mut asked, now) = (asked(directory, questions), Instant::now());
-        let mut known = match questions.len() {
-            ..LONG => Known::default(),
-            LONG.. => self.lately.of(&asked, now),
-        };
-        asked.retain(|team, _| !known.0.contains_key(team));
+        let asked = asked(directory, questions);
+        if questions.len() < LONG {
+            let mut known = Known::default();
+            self.read(&mut known, asked, questions).await?;
+            return Ok(known);
+        }
+        let named = self::asked(directory, questions.iter().filter(|one| one.mode != AssignMode::WholeTeam));
+        let by_anybody = asked.iter().filter(|(team, _)| !named.contains_key(*team));
+        let mut known = self.lately.of(by_anybody, Instant::now());
+        let missing: Asked = asked.into_iter().filter(|(team, _)| !known.0.contains_key(team)).collect();
+        let teams: Vec<Uuid> = missing.keys().copied().collect();
+        self.read(&mut known, missing, questions).await?;
+        self.lately.keep(&known, &teams, Instant::now());
+        Ok(known)
+    }
+
+    /// Reads anew what one question is about, if what is known of it may be old. Answers whether it was.
+    pub(crate) async fn know_anew(
+        &self,
+        known: &mut Known,
+        directory: &Directory,
+        question: &Question,
+    ) -> Result<bool, AppError> {
+        let questions = std::slice::from_ref(question);
+        let asked = asked(directory, questions);
+        if asked.keys().all(|team| known.0.get(team).is_none_or(|known| known.of_this_round)) {
+            return Ok(false);
+        }
+        self.read(known, asked, questions).await?;
+        Ok(true)
+    }
+
+    async fn read(&self, known: &mut Known, asked: Asked, questions: &[Question]) -> Result<(), AppError> {
         let at = questions.iter().map(|question| question.at).min().unwrap_or_else(|| self.clock.now());
         let teams: Vec<Uuid> = asked.keys().copied().collect();
         let able: Vec<(Uuid, String)> = asked
             .iter()
             .flat_map(|(team, skills)| skills.iter().map(|skill| (*team, skill.clone())))
             .collect();
+        // What comes while it is read is not in it.
+        let read_at = Instant::now();
         let rows = duty::known(&self.store, &teams, &able, at).await?;
-        known.add(asked, rows, now);
-        Ok(known)
+        known.add(asked, rows, read_at);
+        Ok(())
     }
 
-    /// Keeps what a round of so many orders knew, for those after it.
-    pub(crate) fn remember(&self, orders: usize, known: Known) {
-        if orders >= LONG {
-            self.lately.keep(known, Instant::now());
-        }
+    /// An offer is known to the choices behind it, in this round and in those after it, as if it had been read.
+    pub(crate) fn learn(&self, known: &mut Known, question: &Question, decision: &Decision) {
+        known.learn(question, decision);
+        self.lately.known().learn(question, decision);
     }
 }
 
@@ -115,7 +166,7 @@ impl Known {
         for (team, skills) in asked {
             // Nobody may have a skill: that too is known.
             let members = skills.into_iter().map(|skill| (skill, Vec::new())).collect();
-            self.0.insert(team, KnownTeam { read_at, own: None, members });
+            self.0.insert(team, KnownTeam { read_at, of_this_round: true, own: None, members });
         }
         let mut read = BTreeSet::new();
         for row in rows {
@@ -164,8 +215,7 @@ impl Known {
         }
     }
 
-    /// An offer of this round is known to the choices behind it, as if it had been read.
-    pub(crate) fn learn(&mut self, question: &Question, decision: &Decision) {
+    fn learn(&mut self, question: &Question, decision: &Decision) {
         let Some(team) = decision.chosen.and_then(|team| self.0.get_mut(&team)) else { return };
         if let Some(row) = &mut team.own {
             row.open_orders += 1;
@@ -229,17 +279,25 @@ mod tests {
         known
     }
 
+    /// Keeps what was read at that moment.
+    fn keep(lately: &Lately, skills: &[&str], now: Instant) {
+        lately.keep(&read(skills, now), &[TEAM], now);
+    }
+
     #[test]
     fn what_was_read_is_good_for_a_second_and_for_the_skills_that_were_asked_for() {
         let (lately, now) = (Lately::default(), Instant::now());
-        lately.keep(read(&["便民", "调解"], now), now);
+        keep(&lately, &["便民", "调解"], now);
         let there = |skills: &[&str], later| !lately.of(&asking(skills), now + later).0.is_empty();
         assert!(there(&["便民"], Duration::ZERO));
         assert!(there(&["调解"], GOOD_FOR / 2), "that nobody has the skill is known");
         assert!(!there(&["便民", "法律"], Duration::ZERO), "not all of it was read");
         assert!(!there(&["便民"], GOOD_FOR));
-        lately.keep(Known::default(), now + GOOD_FOR);
-        assert!(lately.0.lock().expect("nobody died").0.is_empty(), "what is old is let go");
+        lately.keep(&Known::default(), &[], now + GOOD_FOR);
+        assert!(lately.known().0.is_empty(), "what is old is let go");
+        keep(&lately, &["便民"], now);
+        lately.forget();
+        assert!(!there(&["便民"], Duration::ZERO));
     }
 
     #[test]
@@ -253,7 +311,7 @@ mod tests {
             invited: Vec::new(),
             kind: xingfuma_domain::order::Kind::Service,
             urgency: xingfuma_domain::deadline::Urgency::Normal,
-            mode: xingfuma_domain::dispatch::AssignMode::WholeTeam,
+            mode: AssignMode::WholeTeam,
             order: None,
             requester: Uuid::from_u128(3),
             at,
@@ -265,13 +323,16 @@ mod tests {
             volunteer: Some(PERSON),
             ..Decision::default()
         };
-        let mut known = read(&["便民"], now);
-        known.learn(&question, &decision);
-        lately.keep(known, now);
+        keep(&lately, &["便民"], now);
+        // Two rounds side by side, which do not know of each other.
+        for _ in 0..2 {
+            lately.known().learn(&question, &decision);
+        }
         let next = lately.of(&asking(&["便民"]), now);
         let team = &next.0[&TEAM];
-        assert_eq!(team.own.as_ref().map(|own| own.open_orders), Some(1));
+        assert!(!team.of_this_round, "it may be old");
+        assert_eq!(team.own.as_ref().map(|own| own.open_orders), Some(2));
         let member = &team.members["便民"][0];
-        assert_eq!((member.open_orders, member.offered_at), (1, Some(at)));
+        assert_eq!((member.open_orders, member.offered_at), (2, Some(at)));
     }
 }

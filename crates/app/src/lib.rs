@@ -326,6 +326,7 @@ impl App {
         if let Some(rows) = xingfuma_store::directory::load(self.store.pool(), county).await? {
             let fresh = Arc::new(Directory::new(rows)?);
             *self.directory.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+            self.lately.forget();
         }
         Ok(())
     }

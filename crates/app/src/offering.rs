@@ -66,14 +66,17 @@ impl App {
         let mut known = self.known(&directory, &questions).await?;
         let mut changes = Vec::with_capacity(orders.len());
         for ((stored, hat), question) in orders.iter().zip(&questions) {
-            let facts = known.facts(&directory, question);
-            let decision = choose(question, &facts);
-            known.learn(question, &decision);
+            let mut facts = known.facts(&directory, question);
+            let mut decision = choose(question, &facts);
+            if decision.chosen.is_none() && self.know_anew(&mut known, &directory, question).await? {
+                facts = known.facts(&directory, question);
+                decision = choose(question, &facts);
+            }
+            self.learn(&mut known, question, &decision);
             let kept = kept(&stored.order, question, &facts, &decision)?;
             let command = command(question, decision);
             changes.extend(self.decide_by_system(stored, *hat, command, Some(kept)).await?);
         }
-        self.remember(questions.len(), known);
         Ok(changes)
     }
 
