@@ -7,6 +7,7 @@ use std::{
     thread::scope,
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use xingfuma_tests::{
     client::{Accounts, Client},
@@ -363,7 +364,8 @@ fn pages(people: &People) {
     // Ids sort by time, to the millisecond.
     all.sort_by(|one, other| other.cmp(one));
     let listed = people.village.get("/trainings?limit=100").expect(200);
-    let moments: Vec<String> = items(&listed).iter().map(|one| text(one, "recordedAt")).collect();
+    let moment = |one: &Value| text(one, "recordedAt").parse::<DateTime<Utc>>().expect("a moment");
+    let moments: Vec<DateTime<Utc>> = items(&listed).iter().map(moment).collect();
     assert!(moments.is_sorted_by(|one, next| one >= next), "{listed}");
     let reads = |who: &Client, path: &str| {
         let (mut found, mut page) = (Vec::new(), who.get(&format!("{path}?limit=2")).expect(200));

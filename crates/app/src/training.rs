@@ -94,7 +94,7 @@ impl App {
         for (field, code) in faults(new.held_on, new.minutes, china_date(now)) {
             fields.fault(field, code);
         }
-        self.check_people(caller, &new.people, &mut fields).await?;
+        self.check_people(caller, area, &new.people, &mut fields).await?;
         fields.check()?;
         Ok(TrainingRow {
             id: self.new_id(),
@@ -112,10 +112,12 @@ impl App {
         })
     }
 
-    /// Somebody outside the caller's areas is nobody to him, whatever he is elsewhere.
+    /// Somebody outside the caller's areas is nobody to him, whatever he is elsewhere; and outside the training's area he is
+    /// nobody to those who will read of it.
     async fn check_people(
         &self,
         caller: &Caller,
+        area: Option<AreaCode>,
         people: &[Uuid],
         fields: &mut Fields,
     ) -> Result<(), AppError> {
@@ -125,7 +127,9 @@ impl App {
             return Ok(());
         }
         let grids = trainings::grids_of(self.store.pool(), self.settings.county, people).await?;
-        let within = |grid: &AreaCode| allow(&caller.actor, Action::KeepTrainings, *grid);
+        let within = |grid: &AreaCode| {
+            allow(&caller.actor, Action::KeepTrainings, *grid) && area.is_none_or(|area| area.contains(grid))
+        };
         let reached: HashSet<Uuid> =
             grids.into_iter().filter_map(|(person, grid)| within(&grid).then_some(person)).collect();
         for (place, code) in person_faults(people, |person| reached.contains(person)) {

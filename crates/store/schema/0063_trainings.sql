@@ -31,10 +31,25 @@ CREATE INDEX trainee_person ON trainee (person_id, training_id)
 CREATE TRIGGER training_kept BEFORE DELETE ON training FOR EACH ROW EXECUTE FUNCTION append_only()
 --;
 --postgres
-CREATE TRIGGER trainee_kept BEFORE DELETE ON trainee FOR EACH ROW EXECUTE FUNCTION append_only()
+CREATE TRIGGER training_frozen BEFORE UPDATE OF title, organizer, area_code, held_on, minutes, attended, recorded_by, recorded_at ON training FOR EACH ROW EXECUTE FUNCTION append_only()
+--;
+--postgres
+CREATE TRIGGER training_voided_once BEFORE UPDATE ON training FOR EACH ROW WHEN (OLD.voided_at IS NOT NULL) EXECUTE FUNCTION append_only()
+--;
+--postgres
+CREATE TRIGGER trainee_kept BEFORE UPDATE OR DELETE ON trainee FOR EACH ROW EXECUTE FUNCTION append_only()
 --;
 --sqlite
 CREATE TRIGGER training_kept BEFORE DELETE ON training BEGIN SELECT RAISE(ABORT, 'a training is never deleted'); END
+--;
+--sqlite
+CREATE TRIGGER training_frozen BEFORE UPDATE OF title, organizer, area_code, held_on, minutes, attended, recorded_by, recorded_at ON training BEGIN SELECT RAISE(ABORT, 'a training is never changed'); END
+--;
+--sqlite
+CREATE TRIGGER training_voided_once BEFORE UPDATE ON training WHEN OLD.voided_at IS NOT NULL BEGIN SELECT RAISE(ABORT, 'a training is taken back once'); END
+--;
+--sqlite
+CREATE TRIGGER trainee_frozen BEFORE UPDATE ON trainee BEGIN SELECT RAISE(ABORT, 'who attended a training is never changed'); END
 --;
 --sqlite
 CREATE TRIGGER trainee_kept BEFORE DELETE ON trainee BEGIN SELECT RAISE(ABORT, 'who attended a training is never deleted'); END
