@@ -302,7 +302,9 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
 /// A statement keeps its first plan until the statistics of its tables change. That plan may be made while a table is
 /// empty, and then reading all of it looks cheapest, row for row of another table: an index is to be taken wherever there
 /// is one.
-const PLAN_ONCE: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// Nothing is compiled: what has no index costs so much by then that compiling it would look worth while.
+const PLAN_ONCE: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
 
 /// Time-outs on the database's side, and the time zone.
 fn session_settings() -> [(&'static str, String); 4] {
