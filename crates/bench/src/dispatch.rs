@@ -78,7 +78,11 @@ async fn one_rate(
     }
 }
 
+/// Where nothing was heard in a short run, nothing is said.
 fn note(report: &mut Report, what: &str, queue: &str, rate: Rate, latencies: &[Duration]) {
+    if latencies.is_empty() {
+        return;
+    }
     for (share, name, limit) in [(0.5, "p50", rate.p50), (0.99, "p99", rate.p99)] {
         let name = format!("scan → {what}, {}/s through {queue}, {name}", rate.per_second);
         let limit = limit.map_or(Limit::None, Limit::AtMost);

@@ -51,7 +51,7 @@ impl Listener {
         Listener { connection, thread: std::thread::spawn(move || told(lines)) }
     }
 
-    /// Hangs up: when each order was first said to be dispatched, in the order in which he heard of them.
+    /// Hangs up; answers when each order was first said to be dispatched.
     pub(crate) fn hang_up(self) -> HashMap<Uuid, Instant> {
         // The server may have been quicker; then the thread has ended already.
         let _ = self.connection.shutdown(Shutdown::Both);

@@ -30,8 +30,8 @@ pub(crate) struct Stage {
     pub(crate) people: People,
     pub(crate) signs: Vec<String>,
     pub(crate) fleet: Fleet,
-    /// The most memory that a worker had before it was ended, in MiB.
-    workers_peak: f64,
+    /// The most memory that a worker had before it was ended, in MiB; none before one was.
+    workers_peak: Option<f64>,
 }
 
 impl Stage {
@@ -57,7 +57,7 @@ impl Stage {
         let (county, floor_database) =
             (connect(&database(&fleet, PRODUCT)).await, connect(&database(&fleet, FLOOR)).await);
         let floor = Floor::start(&database(&fleet, FLOOR), &life).await;
-        Stage { floor, county, floor_database, people, signs, fleet, workers_peak: 0.0 }
+        Stage { floor, county, floor_database, people, signs, fleet, workers_peak: None }
     }
 
     /// Where the product answers.
@@ -77,15 +77,18 @@ impl Stage {
 
     /// Ends the worker, so that nothing but the server is at work.
     pub(crate) fn stop_worker(&mut self) {
-        self.workers_peak = self.workers_peak_mib();
+        if let Some(worker) = self.fleet.workers[0].process_id() {
+            self.workers_peak = Some(self.workers_peak.unwrap_or_default().max(usage::peak_mib(worker)));
+        }
         self.fleet.workers[0].kill();
     }
 
-    /// The most memory that a worker had so far, in MiB. It works before it is ended; one that was only just started says
-    /// little.
+    /// The most memory that a worker had which has worked and was ended, in MiB.
+    ///
+    /// # Panics
+    /// When none was: what a worker has that was only just started says nothing.
     pub(crate) fn workers_peak_mib(&self) -> f64 {
-        let worker = self.fleet.workers[0].process_id();
-        worker.map_or(0.0, usage::peak_mib).max(self.workers_peak)
+        self.workers_peak.expect("a worker has worked")
     }
 
     /// Starts the worker again.
