@@ -18,8 +18,8 @@ use xingfuma_store::duty::{self, KnownRow};
 use crate::directory::{Directory, Team};
 use crate::{App, AppError};
 
-/// A round of so many orders shows that the queue is long.
-const LONG: usize = 32;
+/// A round of so many orders shows that the queue is long: no more go into one on SQLite.
+const LONG: usize = 16;
 /// How long what was read is good for other rounds.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -162,16 +162,15 @@ impl App {
 }
 
 impl Known {
-    fn add(&mut self, asked: Asked, rows: Vec<KnownRow>, read_at: Instant) {
+    fn add(&mut self, asked: Asked, mut rows: Vec<KnownRow>, read_at: Instant) {
+        rows.sort_unstable_by_key(|row| row.person_id);
         for (team, skills) in asked {
             // Nobody may have a skill: that too is known.
             let members = skills.into_iter().map(|skill| (skill, Vec::new())).collect();
             self.0.insert(team, KnownTeam { read_at, of_this_round: true, own: None, members });
         }
-        let mut read = BTreeSet::new();
         for row in rows {
             let Some(team) = self.0.get_mut(&row.team_id) else { continue };
-            read.insert(row.team_id);
             match &row.skill {
                 None => team.own = Some(row),
                 Some(skill) => {
@@ -179,11 +178,6 @@ impl Known {
                         members.push(row);
                     }
                 }
-            }
-        }
-        for team in read {
-            for members in self.0.get_mut(&team).into_iter().flat_map(|team| team.members.values_mut()) {
-                members.sort_unstable_by_key(|row| row.person_id);
             }
         }
     }
@@ -312,6 +306,7 @@ mod tests {
             kind: xingfuma_domain::order::Kind::Service,
             urgency: xingfuma_domain::deadline::Urgency::Normal,
             mode: AssignMode::WholeTeam,
+            edition: xingfuma_domain::dispatch::Edition::TODAY,
             order: None,
             requester: Uuid::from_u128(3),
             at,

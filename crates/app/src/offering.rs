@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::dispatch::{Decision, Question, TeamFacts, choose};
+use xingfuma_domain::dispatch::{Decision, Edition, Question, TeamFacts, choose};
 use xingfuma_domain::order::{Assignment, Command, Hat, Order, State};
 use xingfuma_queue::Hint;
 use xingfuma_store::orders::{self, Change, StoredDecision, StoredOrder};
@@ -90,6 +90,7 @@ impl App {
             kind: order.placed.kind,
             urgency: order.urgency(),
             mode: mode.unwrap_or_default(),
+            edition: Edition::TODAY,
             order: Some(order.id),
             requester: order.placed.requester,
             at: self.clock.now(),

@@ -6,7 +6,9 @@ use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::Urgency;
 use xingfuma_domain::dispatch::roster::OPEN_ORDERS_AT_MOST;
-use xingfuma_domain::dispatch::{AssignMode, History, MemberFacts, Question, TeamFacts, TeamKind, choose};
+use xingfuma_domain::dispatch::{
+    AssignMode, Edition, History, MemberFacts, Question, TeamFacts, TeamKind, choose,
+};
 use xingfuma_domain::order::Kind;
 
 use crate::chance::About;
@@ -141,6 +143,7 @@ impl<'a> Desk<'a> {
             kind: category.kind,
             urgency: category.urgency,
             mode: category.assign,
+            edition: Edition::TODAY,
             order: Some(id(order)),
             requester: Uuid::max(),
             at: now,

@@ -107,7 +107,7 @@ async fn abandon_again_and_again(store: &Store, witness: &Store, mut outside: i6
 
 async fn nothing_is_lost(database: Database) {
     let fresh = Fresh::new(database);
-    let (store, witness) = (fresh.connect(CONNECTIONS).await, fresh.connect(1).await);
+    let (store, witness) = (fresh.connect_as_owner(CONNECTIONS).await, fresh.connect_as_owner(1).await);
     let made = witness.pool().execute_unprepared("CREATE TABLE note (what text, number bigint)").await;
     made.expect("a fresh database");
 

@@ -61,7 +61,7 @@ fn later(order: &Order, id: Uuid, by: TimeDelta) -> Order {
 }
 
 async fn run(county: &SmallCounty, sql: &str) {
-    let pool = county.app.store.pool();
+    let pool = county.owner.pool();
     let statement = Statement::from_string(pool.get_database_backend(), sql);
     pool.execute_raw(statement)
         .await

@@ -76,7 +76,7 @@ async fn an_unreadable_order_holds_nobody_up(county: SmallCounty) {
         false => format!("x'{}'", poison.simple()),
     };
     let spoil = format!("UPDATE orders SET snapshot = 'no order' WHERE id = {id}");
-    county.app.store.pool().execute_unprepared(&spoil).await.expect("a row");
+    county.owner.pool().execute_unprepared(&spoil).await.expect("a row");
     let mut worked = 0;
     while worked < hints.len() {
         worked += county.app.work_once("by hand", std::time::Duration::from_secs(10)).await.expect("hints");

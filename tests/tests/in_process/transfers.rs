@@ -247,7 +247,7 @@ fn literal(county: &SmallCounty, id: Uuid) -> String {
 
 async fn run(county: &SmallCounty, sql: &str) {
     use xingfuma_store::ConnectionTrait as _;
-    let pool = county.app.store.pool();
+    let pool = county.owner.pool();
     let statement = sea_orm::Statement::from_string(pool.get_database_backend(), sql);
     pool.execute_raw(statement).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }

@@ -9,10 +9,13 @@
 //! it stands behind the others, so that asking goes on outwards and comes back. Then **people** of it ([`people`]).
 //!
 //! How many are told at once follows from the mode: one where a person is named (指派) or people take turns (轮派), a few
-//! where the whole team may take it (抢单). Few, because messages that come too often are not read any more.
+//! where the whole team may take it (抢单). Few, because messages that come too often are not read any more. For the same
+//! reason an order that many were told of in vain spares those who were told of another one lately: it waits until
+//! somebody has rested, and when nobody has, a person looks at it. The numbers are in `rules`, by edition.
 
 pub mod people;
 pub mod roster;
+mod rules;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,8 @@ use crate::order::Kind;
 
 pub use people::{MemberFacts, PersonCandidate};
 pub use roster::{Roster, Shift};
+pub use rules::Edition;
+use rules::{Asking, Rules};
 
 /// The kinds of teams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,6 +135,9 @@ pub struct TeamFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
+    /// The edition of the rules that answers it.
+    #[serde(skip_serializing_if = "Edition::is_first", default)]
+    pub edition: Edition,
     /// Where help is needed.
     pub area: AreaCode,
     /// The skill that is needed.
@@ -200,10 +208,6 @@ pub struct Decision {
 
 /// Asking goes on elsewhere after this many were told of an order in one team.
 const TOLD_BEFORE_MOVING_ON: i64 = 18;
-/// At most so many are told of one order; then a person has to look at it.
-const TOLD_AT_MOST: usize = 14;
-/// As [`TOLD_AT_MOST`] where one is asked at a time.
-const NAMED_AT_MOST: usize = 8;
 /// Fewer people than this who could be asked are few: they are asked in quicker turns, each for less long.
 const SCARCE: usize = 40;
 /// What a team is expected to take while nothing is known about it, in seconds.
@@ -213,12 +217,30 @@ const ROUND_WEIGHT: i64 = 100_000_000_000;
 const DISTANCE_WEIGHT: i64 = 1_000_000_000;
 const EXPECTED_AT_MOST: i64 = 900_000;
 
+/// In the evening people still read what they are told, from the first hour on and before the second, China time.
+const EVENING: std::ops::Range<i64> = 19..21;
+
+impl Question {
+    fn rules(&self) -> &'static Rules {
+        self.edition.rules()
+    }
+
+    fn asking(&self) -> &'static Asking {
+        self.rules().asking(self.mode)
+    }
+
+    /// Whether only those who have rested are to be told once `told` people were.
+    fn spares_after(&self, told: usize) -> bool {
+        self.urgency != Urgency::Urgent && told >= self.asking().anybody
+    }
+}
+
 /// Chooses a team, and the people of it who are told.
 pub fn choose(question: &Question, teams: &[TeamFacts]) -> Decision {
     let mut weighed: Vec<(Candidate, &TeamFacts)> =
         teams.iter().map(|team| (weigh(question, team), team)).collect();
     weighed.sort_by_key(|(candidate, _)| (candidate.score.is_none(), candidate.score, candidate.team));
-    let told_enough = question.invited.len() >= told_at_most(question.mode);
+    let told_enough = question.invited.len() >= question.asking().at_most;
     let best =
         weighed.first().filter(|(best, _)| best.score.is_some() && !told_enough).map(|(_, team)| *team);
     let mut decision = Decision {
@@ -232,35 +254,43 @@ pub fn choose(question: &Question, teams: &[TeamFacts]) -> Decision {
         decision.people = people::ranked(question, team);
         decision.invited = decision.people.iter().filter(|one| one.invited).map(|one| one.person).collect();
         decision.volunteer = decision.invited.first().copied().filter(|_| named);
-        decision.patience_seconds = Some(patience_seconds(question, teams, decision.invited.len()));
+        decision.patience_seconds = Some(patience_seconds(question, teams, &decision.invited));
     }
     decision
 }
 
-fn told_at_most(mode: AssignMode) -> usize {
-    match mode {
-        AssignMode::WholeTeam => TOLD_AT_MOST,
-        AssignMode::Named | AssignMode::Rotation => NAMED_AT_MOST,
+/// How long the people who were told have before others are: a part of the limit, so that there are several tries in it.
+/// When the others have to rest first, it waits for the first who has; when nobody is left to be asked, those who were
+/// told have all of it.
+fn patience_seconds(question: &Question, teams: &[TeamFacts], told_now: &[Uuid]) -> i64 {
+    let limit = question.accept_within_seconds;
+    let told = question.invited.len() + told_now.len();
+    let able = teams.iter().filter(|team| refusal(question, team).is_none());
+    let members = able.flat_map(|team| &team.members);
+    let left: Vec<&MemberFacts> =
+        members.filter(|one| people::may_be_told(question, one) && !told_now.contains(&one.person)).collect();
+    if left.is_empty() || told >= question.asking().at_most {
+        return limit;
     }
+    let patience = usual_patience(question, left.len() + told_now.len() < SCARCE);
+    if !question.spares_after(told) {
+        return patience;
+    }
+    let rested = left.iter().map(|one| people::rested_in(question, one)).min().unwrap_or_default();
+    patience.max(rested.min(limit))
 }
 
-/// How long the people who were told have before others are: a part of the limit, so that there are several tries in it.
-/// When nobody is left to be asked after them, they have all of it.
-fn patience_seconds(question: &Question, teams: &[TeamFacts], told_now: usize) -> i64 {
-    let able = teams.iter().filter(|team| refusal(question, team).is_none());
-    let left: usize = able.map(|team| people::free(question, team)).sum();
-    if left <= told_now || question.invited.len() + told_now >= told_at_most(question.mode) {
-        return question.accept_within_seconds;
-    }
-    match (question.mode, question.urgency) {
-        (AssignMode::WholeTeam, Urgency::Urgent) => 180,
+fn usual_patience(question: &Question, scarce: bool) -> i64 {
+    let patience = match (question.mode, question.urgency) {
+        (AssignMode::WholeTeam, Urgency::Urgent) => return 180,
+        (_, Urgency::Urgent) => return 300,
         (AssignMode::WholeTeam, Urgency::Priority) => 600,
-        (AssignMode::WholeTeam, _) if left < SCARCE => 1_200,
-        (AssignMode::WholeTeam, _) => 1_800,
-        (_, Urgency::Urgent) => 300,
-        (_, Urgency::Priority) => (question.accept_within_seconds / 3).min(1_200),
+        (AssignMode::WholeTeam, _) if scarce => 1_200,
+        (_, Urgency::Priority) => (question.accept_within_seconds / question.rules().tries).min(1_200),
         (_, _) => 1_800,
-    }
+    };
+    let china_hour = (question.at.timestamp() + 8 * 3_600).rem_euclid(86_400) / 3_600;
+    if EVENING.contains(&china_hour) { patience * question.rules().evening_thirds / 3 } else { patience }
 }
 
 fn weigh(question: &Question, team: &TeamFacts) -> Candidate {

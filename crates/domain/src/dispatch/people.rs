@@ -63,12 +63,6 @@ pub struct PersonCandidate {
     pub reasons: Vec<String>,
 }
 
-/// One in so many of those who have the skill is told at once, where the whole team may take it: a small team tires
-/// sooner. At most [`WAVE`].
-const MEMBERS_PER_TOLD: usize = 12;
-const WAVE: usize = 3;
-/// As [`WAVE`], for an urgent order.
-const URGENT_WAVE: usize = 12;
 /// The next few after those who are told are kept in the decision, so that one sees who was close.
 const RUNNERS_UP: usize = 6;
 /// What a member is expected to take while nothing is known about him, in seconds.
@@ -86,7 +80,7 @@ const SECOND_CHOICE: i64 = 1_000_000_000_000;
 
 /// How many of a team could be told.
 pub(super) fn free(question: &Question, team: &TeamFacts) -> usize {
-    team.members.iter().filter(|one| may_be_told(question, one)).count()
+    team.members.iter().filter(|one| is_free(question, one)).count()
 }
 
 /// How many of a team were told already.
@@ -97,8 +91,22 @@ pub(super) fn told_of(question: &Question, team: &TeamFacts) -> i64 {
     team.members.iter().filter(|one| question.invited.contains(&one.person)).count() as i64
 }
 
-fn may_be_told(question: &Question, one: &MemberFacts) -> bool {
+pub(super) fn may_be_told(question: &Question, one: &MemberFacts) -> bool {
     !one.on_leave && !one.full && one.person != question.requester && !question.invited.contains(&one.person)
+}
+
+fn is_free(question: &Question, one: &MemberFacts) -> bool {
+    may_be_told(question, one) && !is_spared(question, one)
+}
+
+fn is_spared(question: &Question, one: &MemberFacts) -> bool {
+    question.spares_after(question.invited.len()) && rested_in(question, one) > 0
+}
+
+/// In how many seconds he will have rested from the last order that he was told of; 0 when he has.
+pub(super) fn rested_in(question: &Question, one: &MemberFacts) -> i64 {
+    let since = |at: DateTime<Utc>| (question.at - at).num_seconds();
+    one.offered_at.map_or(0, |at| (question.asking().rest_seconds - since(at)).max(0))
 }
 
 /// The state of a team's people in words.
@@ -116,6 +124,10 @@ pub(super) fn in_words(question: &Question, team: &TeamFacts) -> Vec<String> {
         (count(&|one| one.full), "人手上已满"),
         (count(&|one| one.off_duty), "人不当班"),
         (count(&|one| question.invited.contains(&one.person)), "人本轮已通知"),
+        (
+            count(&|one| may_be_told(question, one) && is_spared(question, one)),
+            "人刚接到过别的通知，先不打扰",
+        ),
     ];
     words.extend(
         several.iter().filter(|(people, _)| *people > 0).map(|(people, what)| format!("{people}{what}")),
@@ -123,17 +135,24 @@ pub(super) fn in_words(question: &Question, team: &TeamFacts) -> Vec<String> {
     words
 }
 
+/// At most so many of a team are told at once.
+fn wave(question: &Question, team: &TeamFacts) -> usize {
+    let rules = question.rules();
+    let most = if question.invited.is_empty() { rules.first_wave } else { rules.wave };
+    match (question.mode, question.urgency) {
+        (AssignMode::Named | AssignMode::Rotation, _) => 1,
+        (AssignMode::WholeTeam, Urgency::Urgent) => rules.urgent_wave,
+        (AssignMode::WholeTeam, _) => (team.members.len() / rules.members_per_told).clamp(1, most),
+    }
+}
+
 /// Those who are told, then the next few after them.
 pub(super) fn ranked(question: &Question, team: &TeamFacts) -> Vec<PersonCandidate> {
-    let wave = match (question.mode, question.urgency) {
-        (AssignMode::Named | AssignMode::Rotation, _) => 1,
-        (AssignMode::WholeTeam, Urgency::Urgent) => URGENT_WAVE,
-        (AssignMode::WholeTeam, _) => (team.members.len() / MEMBERS_PER_TOLD).clamp(1, WAVE),
-    };
+    let wave = wave(question, team);
     let mut free: Vec<(i64, &MemberFacts)> = team
         .members
         .iter()
-        .filter(|one| may_be_told(question, one))
+        .filter(|one| is_free(question, one))
         .map(|one| (score(question, one), one))
         .collect();
     free.sort_unstable_by_key(|(score, one)| (*score, among_equals(question, one), one.person));

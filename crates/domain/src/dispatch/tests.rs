@@ -50,6 +50,7 @@ fn team(id: u128, covers: &str, open_orders: i64) -> TeamFacts {
 
 fn question() -> Question {
     Question {
+        edition: Edition::TODAY,
         area: area(GRID),
         skill: "便民".to_owned(),
         asked: Vec::new(),
@@ -155,24 +156,114 @@ fn an_urgent_order_wakes_last_who_wants_quiet() {
     assert_eq!(choose(&urgent, &teams).volunteer, Some(person(101)));
 }
 
+/// A team of so many, of whom the first `lately` were told of another order two hours ago.
+fn large_team(members: u128, lately: usize) -> TeamFacts {
+    let mut members: Vec<MemberFacts> = (0..members).map(|n| member(1_000 + n)).collect();
+    for one in members.iter_mut().take(lately) {
+        one.offered_at = Some(now() - TimeDelta::hours(2));
+    }
+    TeamFacts { members, ..team(1, GRID, 0) }
+}
+
+/// The question after so many others were told of the order, who are of no team here.
+fn after(told: usize, question: Question) -> Question {
+    Question { invited: (0..told).map(|n| person(900_000 + n as u128)).collect(), ..question }
+}
+
 #[test]
-fn more_are_told_in_a_large_team_and_at_once_of_an_urgent_order() {
-    let of = |members: u128, urgency: Urgency| {
-        let members = (0..members).map(member).collect();
-        let question = Question { requester: person(9_999), urgency, ..question() };
-        choose(&question, &[TeamFacts { members, ..team(1, GRID, 0) }]).invited.len()
+fn more_are_told_in_a_large_team_at_first_and_at_once_of_an_urgent_order() {
+    let of = |edition, told, urgency| {
+        [3, 24, 90].map(|members| {
+            let question = after(told, Question { edition, urgency, ..question() });
+            choose(&question, &[large_team(members, 0)]).invited.len()
+        })
     };
-    assert_eq!([3, 24, 90].map(|members| of(members, Urgency::Normal)), [1, 2, 3]);
-    assert_eq!(of(90, Urgency::Urgent), 12);
+    assert_eq!(of(Edition::Sparing, 0, Urgency::Normal), [1, 3, 4]);
+    assert_eq!(of(Edition::Sparing, 4, Urgency::Normal), [1, 2, 2]);
+    assert_eq!(of(Edition::First, 0, Urgency::Normal), [1, 2, 3]);
+    assert_eq!(of(Edition::Sparing, 0, Urgency::Urgent)[2], 12);
+}
+
+#[test]
+fn asking_goes_on_until_so_many_were_told() {
+    let last = |edition, mode| {
+        let goes_on = |told| {
+            let question = after(told, Question { edition, ..in_mode(mode) });
+            choose(&question, &[large_team(90, 0)]).chosen.is_some()
+        };
+        (0..90).find(|told| !goes_on(*told))
+    };
+    for (edition, of_the_team, one_by_one) in [(Edition::First, 14, 8), (Edition::Sparing, 30, 20)] {
+        assert_eq!(last(edition, AssignMode::WholeTeam), Some(of_the_team), "{edition:?}");
+        assert_eq!(last(edition, AssignMode::Named), Some(one_by_one), "{edition:?}");
+        assert_eq!(last(edition, AssignMode::Rotation), Some(one_by_one), "{edition:?}");
+    }
+}
+
+#[test]
+fn an_order_of_which_many_were_told_spares_those_who_were_told_of_another_lately() {
+    let teams = [large_team(50, 48)];
+    let rested = [person(1_048), person(1_049)];
+    // Few were told: the best are, rested or not.
+    assert_eq!(choose(&after(13, question()), &teams).invited.len(), 2);
+    let decision = choose(&after(14, question()), &teams);
+    let mut told = decision.invited.clone();
+    told.sort_unstable();
+    assert_eq!(told, rested);
+    let words = decision.candidates[0].reasons.join("，");
+    assert!(words.contains("48人刚接到过别的通知，先不打扰"), "{words}");
+    // The next who has rested has in 22 hours.
+    assert_eq!(decision.patience_seconds, Some(22 * 3_600));
+    // They said no at once: a person looks at it.
+    let none = choose(&after(14, question()), &[large_team(48, 48)]);
+    assert_eq!(none.chosen, None);
+    assert!(none.shortfalls.iter().any(|missing| missing.contains("无人接单")), "{none:?}");
+    // Whoever has rested farther out comes before the tired nearby.
+    let nearby = TeamFacts { covers: area(GRID), ..large_team(48, 48) };
+    let farther = TeamFacts { members: vec![member(7_000)], ..team(2, TOWNSHIP, 0) };
+    let decision = choose(&after(14, question()), &[nearby, farther]);
+    assert_eq!(decision.invited, [person(7_000)]);
+}
+
+#[test]
+fn an_urgent_order_and_the_first_edition_spare_nobody() {
+    let teams = [large_team(50, 48)];
+    let urgent = Question { urgency: Urgency::Urgent, ..question() };
+    let decision = choose(&after(14, urgent), &teams);
+    assert_eq!((decision.invited.len(), decision.patience_seconds), (12, Some(180)));
+    let first = Question { edition: Edition::First, ..question() };
+    let decision = choose(&after(13, first), &teams);
+    assert_eq!((decision.invited.len(), decision.patience_seconds), (3, Some(86_400)));
+}
+
+#[test]
+fn the_wait_for_somebody_rested_ends_with_the_limit() {
+    let short = Question { accept_within_seconds: 3_600, urgency: Urgency::Priority, ..question() };
+    let decision = choose(&after(14, short), &[large_team(50, 48)]);
+    assert_eq!((decision.invited.len(), decision.patience_seconds), (2, Some(3_600)));
 }
 
 #[test]
 fn the_last_who_can_be_asked_have_the_whole_limit() {
-    let of = |members: u128| {
-        let members = (0..members).map(|n| member(n + 2)).collect();
-        choose(&question(), &[TeamFacts { members, ..team(1, GRID, 0) }]).patience_seconds
-    };
+    let of = |members| choose(&question(), &[large_team(members, 0)]).patience_seconds;
     assert_eq!([of(1), of(20), of(90)], [Some(86_400), Some(1_200), Some(1_800)]);
+}
+
+#[test]
+fn patience_is_short_before_people_sleep_and_where_many_tries_have_to_fit_into_the_limit() {
+    let of = |edition, hour: i64, urgency, mode| {
+        // Midnight in China, then so many hours.
+        let at = DateTime::from_timestamp(1_780_243_200 + hour * 3_600, 0).expect("a moment");
+        let question = Question { edition, at, urgency, accept_within_seconds: 3_600, ..in_mode(mode) };
+        choose(&question, &[large_team(90, 0)]).patience_seconds.expect("a patience")
+    };
+    let (normal, grab) = (Urgency::Normal, AssignMode::WholeTeam);
+    let by_hour = |edition| [18, 19, 20, 21].map(|hour| of(edition, hour, normal, grab));
+    assert_eq!(by_hour(Edition::Sparing), [1_800, 1_200, 1_200, 1_800]);
+    assert_eq!(by_hour(Edition::First), [1_800; 4]);
+    assert_eq!(of(Edition::Sparing, 20, Urgency::Urgent, grab), 180);
+    let in_turns = |edition| of(edition, 10, Urgency::Priority, AssignMode::Rotation);
+    assert_eq!([Edition::First, Edition::Sparing].map(in_turns), [1_200, 900]);
 }
 
 #[test]
@@ -247,10 +338,26 @@ fn a_question_without_an_order_is_answered_as_before() {
     facts.members[0].offered_at = Some(now() - TimeDelta::seconds(20));
     facts.members[1].offered_at = Some(now() - TimeDelta::seconds(100));
     facts.members.truncate(2);
-    let old = choose(&Question { order: None, ..question() }, std::slice::from_ref(&facts));
+    let without = Question { edition: Edition::First, order: None, ..question() };
+    let old = choose(&without, std::slice::from_ref(&facts));
     assert_eq!(old.people.iter().map(|one| one.person).collect::<Vec<_>>(), [person(100), person(101)]);
     let new = choose(&question(), std::slice::from_ref(&facts));
     assert_eq!(new.invited[0], person(101), "he has rested longer");
+}
+
+/// A question as it was stored before editions had names: nobody is spared, and what is in it is answered as it was.
+#[test]
+fn a_question_without_an_edition_is_of_the_first() {
+    let stored = r#"{"area":"140724104003001","skill":"便民","asked":[],"kind":"service","urgency":"normal",
+        "mode":"rotation","requester":"00000000-0000-0000-0000-000000000001","at":"2026-06-01T11:00:00Z",
+        "acceptWithinSeconds":86400}"#;
+    let question: Question = serde_json::from_str(stored).expect("a question");
+    assert_eq!((question.edition, question.order), (Edition::First, None));
+    let decision = choose(&question, &[large_team(90, 0)]);
+    assert_eq!((decision.volunteer, decision.patience_seconds), (Some(person(1_000)), Some(1_800)));
+    let whole_team = Question { mode: AssignMode::WholeTeam, ..question };
+    let decision = choose(&whole_team, &[large_team(90, 0)]);
+    assert_eq!(decision.invited, [1_000, 1_001, 1_002].map(person));
 }
 
 #[test]
@@ -311,6 +418,10 @@ fn any_county() -> impl Strategy<Value = Vec<TeamFacts>> {
     })
 }
 
+fn any_edition() -> impl Strategy<Value = Edition> {
+    prop::sample::select(vec![Edition::First, Edition::Sparing])
+}
+
 fn any_mode() -> impl Strategy<Value = AssignMode> {
     prop::sample::select(vec![AssignMode::WholeTeam, AssignMode::Named, AssignMode::Rotation])
 }
@@ -319,8 +430,10 @@ proptest! {
     /// Asking on always ends, tells nobody twice, nobody who must not be told, one at a time where one is named, and
     /// does not depend on the order of rows.
     #[test]
-    fn asking_on_ends_and_never_repeats(teams in any_county(), mode in any_mode(), turn in 0usize..25) {
-        let mut question = in_mode(mode);
+    fn asking_on_ends_and_never_repeats(
+        teams in any_county(), mode in any_mode(), edition in any_edition(), turn in 0usize..25,
+    ) {
+        let mut question = Question { edition, ..in_mode(mode) };
         loop {
             let decision = choose(&question, &teams);
             let mut turned = teams.clone();
@@ -342,7 +455,8 @@ proptest! {
             }
             question.invited.extend(decision.invited);
         }
-        prop_assert!(question.invited.len() < TOLD_AT_MOST + 3);
+        let most = question.asking().at_most + question.rules().first_wave;
+        prop_assert!(question.invited.len() < most);
     }
 
     #[test]
@@ -372,9 +486,14 @@ proptest! {
 
     /// What is stored is the question and the facts: read back, they give the same answer.
     #[test]
-    fn a_stored_question_gives_the_same_answer(teams in any_county(), mode in any_mode()) {
-        let stored = serde_json::to_string(&(in_mode(mode), &teams)).expect("JSON");
+    fn a_stored_question_gives_the_same_answer(
+        teams in any_county(), mode in any_mode(), edition in any_edition(), told in 0usize..20,
+    ) {
+        let asked = after(told, Question { edition, ..in_mode(mode) });
+        let stored = serde_json::to_string(&(&asked, &teams)).expect("JSON");
         let (question, facts): (Question, Vec<TeamFacts>) = serde_json::from_str(&stored).expect("as it was");
-        prop_assert_eq!(choose(&question, &facts), choose(&in_mode(mode), &teams));
+        prop_assert_eq!(question.edition, edition);
+        prop_assert_eq!(choose(&question, &facts), choose(&asked, &teams));
+        prop_assert_eq!(stored.contains("edition"), edition != Edition::First);
     }
 }
