@@ -29,6 +29,8 @@ OPTIONAL = {
     "XINGFUMA_WECHAT__PUSH_TOKEN",
     "XINGFUMA_WECHAT__ENCODING_AES_KEY",
 }
+# The owner of the database's tables, for `migrate` alone.
+OWNER = "XINGFUMA_DATABASE__OWNER_URL"
 failures = []
 
 
@@ -47,7 +49,8 @@ def check_services(services: dict) -> None:
     for name in ("migrate", "serve", "worker"):
         service = services[name]
         check(service["command"] == [name], f"{name} runs `xingfuma {name}`")
-        check(set(service["environment"]) == REQUIRED | OPTIONAL, f"{name} has exactly the variables that are known")
+        known = REQUIRED | OPTIONAL | ({OWNER} if name == "migrate" else set())
+        check(set(service["environment"]) == known, f"{name} has exactly the variables that are known")
         check(service["depends_on"]["postgres"]["condition"] == "service_healthy", f"{name} waits for PostgreSQL")
     for name in ("serve", "worker"):
         service = services[name]
@@ -75,6 +78,29 @@ def check_services(services: dict) -> None:
             source = volume.split(":")[0]
             if source.startswith("."):
                 check((ROOT / source).is_file(), f"{name} mounts {source}, which is not there")
+
+
+def check_roles(services: dict) -> None:
+    """Two users of one database: the owner, known to `migrate` alone, and whoever serves and works."""
+    address = re.compile(r"postgres://(\w+):\$\{(\w+):\?[^}]*\}@postgres:5432/(\w+)")
+    told = {name: services[name]["environment"] for name in ("migrate", "serve", "worker")}
+    runtime = {name: address.fullmatch(values["XINGFUMA_DATABASE__URL"]) for name, values in told.items()}
+    owner = address.fullmatch(told["migrate"].get(OWNER, ""))
+    if not owner or not all(runtime.values()):
+        check(False, "the database's addresses are a user, a password from .env, and the database")
+        return
+    same = {match.groups() for match in runtime.values()}
+    check(len(same) == 1, "migrate, serve and worker name the same runtime role")
+    user, password, database = runtime["serve"].groups()
+    made = services["postgres"]["environment"]
+    begun = (made["POSTGRES_USER"], made["POSTGRES_DB"])
+    check((owner[1], owner[3]) == begun, "the owner is whom PostgreSQL begins with")
+    check(made["POSTGRES_PASSWORD"].startswith("${" + owner[2] + ":"), "the owner's password is PostgreSQL's own")
+    check(user != owner[1] and password != owner[2], "who serves is not the owner, and has another password")
+    check(database == owner[3], "both address one database")
+    for name in ("serve", "worker"):
+        values = " ".join(str(value) for value in told[name].values())
+        check("${" + owner[2] + ":" not in values, f"{name} does not know the owner's password")
 
 
 def check_secrets(compose: str) -> None:
@@ -120,6 +146,7 @@ def main() -> None:
     text = read("docker-compose.yml")
     compose = yaml.safe_load(text)
     check_services(compose["services"])
+    check_roles(compose["services"])
     check_secrets(text)
     check_image(compose)
     for failure in failures:

@@ -31,7 +31,7 @@ READY_WITHIN = 240
 
 # All checks that Schemathesis has, but for those named here.
 LEFT_OUT = {
-    # Asks as a second person of one's choosing about what the first has made. tests/tests/access.rs does that for every
+    # Asks as a second person of one's choosing about what the first has made. tests/tests/access does that for every
     # operation and every relation, and knows which relations may see it.
     "object_level_authorization",
 }

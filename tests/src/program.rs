@@ -27,6 +27,8 @@ pub use fleet::Fleet;
 const MEDIA: &str = "media";
 /// The database of a fleet.
 const DATABASE: &str = "county";
+/// Who a fleet's servers and workers are in its PostgreSQL, which makes him when the county is filled in.
+pub const RUNTIME_ROLE: &str = "county_runtime";
 /// How long a program may take to be ready. A demo first fills in its county, which takes the unoptimised build most of
 /// a minute, and longer on a machine that does something else besides.
 const PROGRAM_READY_WITHIN: Duration = Duration::from_secs(240);

@@ -54,11 +54,14 @@ impl Wire {
         Self { port, traffic }
     }
 
-    /// The address of a database, by this way. Unencrypted, so that it can be read along.
+    /// This address of a database, by this way. Unencrypted, so that it can be read along.
+    ///
+    /// # Panics
+    /// When there is no port in it.
     #[must_use]
-    pub fn url(&self, postgres: &Postgres, database: &str) -> String {
-        let url = postgres.url();
-        let (front, _) = url.rsplit_once(':').expect("an address with a port");
+    pub fn url(&self, url: &str) -> String {
+        let (front, back) = url.rsplit_once(':').expect("an address with a port");
+        let (_, database) = back.split_once('/').expect("an address with a database");
         format!("{front}:{}/{database}?sslmode=disable", self.port)
     }
 

@@ -149,7 +149,7 @@ impl Stage {
 
 /// What makes a process go by the tapped way.
 fn by(wire: &Wire, fleet: &Fleet) -> Vec<(String, String)> {
-    vec![("XINGFUMA_DATABASE__URL".to_owned(), wire.url(&fleet.postgres, DATABASE))]
+    vec![("XINGFUMA_DATABASE__URL".to_owned(), wire.url(fleet.setting("XINGFUMA_DATABASE__URL")))]
 }
 
 /// Each step alone: how often it asks the database and waits, and how often it commits.

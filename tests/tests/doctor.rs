@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use xingfuma_tests::{
     client::Client,
-    program::{Demo, Fleet, Told},
+    program::{Demo, Fleet, RUNTIME_ROLE, Told},
 };
 
 /// A sweep gives a sign of life every ten seconds; the first one with its first round.
@@ -118,6 +118,25 @@ fn each_fault_of_a_fleet_is_named() {
         assert_eq!(ask(&fleet, &[]).health(check), "ok", "{check}");
     }
     assert_eq!(ask(&fleet, &[]).health("redis on disk"), "warning", "the tests' Redis keeps nothing");
+
+    // As the owner of the tables, who can change the past; and with less than the program works with.
+    assert_eq!(ask(&fleet, &[]).health("privileges"), "ok");
+    let owner = fleet.owner()[0].1.clone();
+    let mighty = ask(&fleet, &[own("XINGFUMA_DATABASE__URL", &owner)]);
+    assert_eq!((mighty.health("privileges"), mighty.bad()), ("warning", Vec::new()), "it goes on as ever");
+    assert_eq!(ask(&fleet, fleet.owner()).health("privileges"), "warning", "the owner's address lies about");
+    let _ = fleet.sql(&format!("REVOKE INSERT ON orders FROM {RUNTIME_ROLE}"));
+    assert_eq!(ask(&fleet, &[]).bad(), ["privileges"]);
+    let _ = fleet.sql(&format!(
+        "GRANT INSERT ON orders TO {RUNTIME_ROLE}; GRANT DELETE ON score_entry TO {RUNTIME_ROLE}"
+    ));
+    assert_eq!(ask(&fleet, &[]).health("privileges"), "warning");
+    let migrated = fleet.run(&["migrate"], fleet.owner());
+    assert!(migrated.success, "{migrated:?}");
+    assert_eq!(ask(&fleet, &[]).health("privileges"), "ok", "migrate grants anew");
+    let _ = fleet.sql("ALTER TABLE score_entry DISABLE TRIGGER score_entry_append_only");
+    assert_eq!(ask(&fleet, &[]).bad(), ["triggers"]);
+    let _ = fleet.sql("ALTER TABLE score_entry ENABLE TRIGGER score_entry_append_only");
 
     // WeChat in earnest.
     let real = own("XINGFUMA_SANDBOX", "false");

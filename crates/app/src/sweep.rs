@@ -13,7 +13,7 @@ use xingfuma_domain::order::{Command, DueKind, Hat, State};
 use xingfuma_store::due::{self, Leased};
 use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
-use xingfuma_store::{connection, heartbeat, idempotency};
+use xingfuma_store::{connection, heartbeat, idempotency, in_background};
 
 use crate::clock::OFFSET_AT_MOST_MILLIS;
 use crate::metrics::waiting_since;
@@ -92,7 +92,7 @@ impl App {
             .map(|_| {
                 let (app, stop) = (self.clone(), stop.clone());
                 // On tasks of their own: reading orders and thinking about them takes more than one core.
-                tokio::spawn(async move { app.sweep_on(&stop).await })
+                tokio::spawn(in_background(async move { app.sweep_on(&stop).await }))
             })
             .collect();
         let mut looked = first;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use xingfuma_queue::{Delivery, Hint, QueueError};
+use xingfuma_store::in_background;
 
 use crate::{App, AppError, dead_letters};
 
@@ -55,7 +56,7 @@ impl App {
     async fn claim_for_ever(&self, consumer: &str, stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let (app, consumer, stop) = (self.clone(), consumer.to_owned(), stop.clone());
-            let round = tokio::spawn(async move { app.claim_on(&consumer, stop).await });
+            let round = tokio::spawn(in_background(async move { app.claim_on(&consumer, stop).await }));
             if let Err(error) = round.await {
                 tracing::error!(%error, "a round of the worker broke off");
                 tokio::time::sleep(AFTER_ERROR).await;

@@ -18,7 +18,7 @@ use sea_orm::{
     Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::StoreError;
 use crate::lanes::Lanes;
@@ -60,6 +60,8 @@ pub struct Store {
     beginning: DatabaseConnection,
     /// SQLite has one writer; waiting here is fair and does not spin.
     writer: Arc<Mutex<()>>,
+    /// Where those wait for their turn to wait there who do what nobody waits for.
+    behind: Arc<Mutex<()>>,
     abandoned: Arc<Abandoned>,
 }
 
@@ -168,7 +170,7 @@ impl Store {
             tune_postgres(&mut connect, options, &abandoned);
             (Pool(Kind::Postgres { reading, planned }), Database::connect(connect).await?)
         };
-        Ok(Store { pool, beginning, writer: Arc::default(), abandoned })
+        Ok(Store { pool, beginning, writer: Arc::default(), behind: Arc::default(), abandoned })
     }
 
     /// PostgreSQL's lanes for statements that take an array a column; none on SQLite. They are planned once a
@@ -225,6 +227,16 @@ impl Store {
             Kind::Postgres { .. } => &self.beginning,
         };
         Ok(on.begin_with_options(options).await?)
+    }
+
+    /// SQLite's writer, as long as it is held; nothing on PostgreSQL.
+    async fn turn(&self) -> Option<(Option<MutexGuard<'_, ()>>, MutexGuard<'_, ()>)> {
+        if self.is_postgres() {
+            return None;
+        }
+        let is_behind = BEHIND.try_with(|()| ()).is_ok();
+        let behind = if is_behind { Some(self.behind.lock().await) } else { None };
+        Some((behind, self.writer.lock().await))
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
@@ -342,6 +354,18 @@ fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned
     });
 }
 
+tokio::task_local! {
+    /// Set for what nobody waits for.
+    static BEHIND: ();
+}
+
+/// Does what nobody waits for: the queue's rounds, timers, messages. Of all such work one piece at a time queues up for
+/// SQLite's one writer, so that whoever places an order has at most one of them before him, and not four. PostgreSQL lets
+/// them write side by side. A task that is spawned inside is not meant by it.
+pub async fn in_background<F: Future>(work: F) -> F::Output {
+    BEHIND.scope((), work).await
+}
+
 /// A command's work inside its transaction.
 pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
 
@@ -356,7 +380,7 @@ where
     T: Send,
     E: From<StoreError> + Send,
 {
-    let _writer = if store.is_postgres() { None } else { Some(store.writer.lock().await) };
+    let _turn = store.turn().await;
     let transaction = store.begin().await.map_err(E::from)?;
     match work(&transaction).await {
         Ok(done) => {

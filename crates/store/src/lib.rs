@@ -19,6 +19,7 @@ pub mod deliveries;
 pub mod directory;
 pub mod due;
 pub mod duty;
+pub mod grants;
 pub mod hazards;
 pub mod heartbeat;
 pub mod holds;
@@ -57,7 +58,7 @@ pub mod transfers;
 pub mod whistles;
 pub mod writing;
 
-pub use connection::{Pool, Store, StoreOptions, transact};
+pub use connection::{Pool, Store, StoreOptions, in_background, transact};
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 /// What can go wrong between us and the database.

@@ -13,12 +13,12 @@ pub async fn migrate(store: &Store) -> Result<(), StoreError> {
     Ok(Migrator::up(store.beginning(), None).await?)
 }
 
-/// How many steps are still to be done.
+/// How many steps are still to be done. Nothing is written, so whoever may make no tables can ask.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn pending(store: &Store) -> Result<usize, StoreError> {
-    Ok(Migrator::get_pending_migrations(store.beginning()).await?.len())
+    Ok(Migrator::get_pending_migrations_read_only(store.beginning()).await?.len())
 }
 
 /// How a schema compares with what this program knows.
@@ -32,7 +32,7 @@ pub struct Comparison {
     pub foreign: Vec<String>,
 }
 
-/// Compares without writing anything: unlike [`pending`], it does not make the list of steps where there is none.
+/// Compares step by step.
 ///
 /// # Errors
 /// When the database cannot be asked, or has no schema at all.

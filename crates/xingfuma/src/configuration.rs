@@ -17,6 +17,7 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::Guards;
 use xingfuma_media::{S3Configuration, Shelf};
 use xingfuma_store::StoreError;
+use xingfuma_store::grants::GrantError;
 
 /// Why the program does not start, or stops.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,11 @@ pub(crate) enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     App(#[from] AppError),
+    /// What was to be done is the owner's alone.
+    #[error("{0}: set XINGFUMA_DATABASE__OWNER_URL to the address of the owner (docs/operation.md)")]
+    NeedsTheOwner(GrantError),
+    #[error("database: {0}")]
+    Grants(#[from] GrantError),
     #[error("{0}")]
     Other(String),
 }
@@ -162,6 +168,8 @@ pub(crate) struct CorsConfiguration {
 pub(crate) struct DatabaseConfiguration {
     /// `postgres://…` or `sqlite://FILE?mode=rwc`.
     pub(crate) url: String,
+    /// The same database as its owner, who alone may change tables: for `migrate`. Without it `url` is the owner's.
+    pub(crate) owner_url: Option<String>,
     /// Most connections of this process.
     pub(crate) connections: u32,
 }
@@ -290,7 +298,14 @@ impl Default for Configuration {
 
 impl Default for DatabaseConfiguration {
     fn default() -> DatabaseConfiguration {
-        DatabaseConfiguration { url: String::new(), connections: 12 }
+        DatabaseConfiguration { url: String::new(), owner_url: None, connections: 12 }
+    }
+}
+
+impl DatabaseConfiguration {
+    /// The owner's address, where it is not the one that everybody works with.
+    pub(crate) fn owner_url(&self) -> Option<&str> {
+        self.owner_url.as_deref().filter(|url| !url.is_empty())
     }
 }
 

@@ -12,11 +12,10 @@ use xingfuma_app::county::County;
 use xingfuma_app::filling::{DemoAccount, DemoLogIn, demo_accounts, fill_in};
 use xingfuma_app::keys::{KeyTexts, Keys};
 use xingfuma_app::limits::Limits;
-use xingfuma_store::migrations;
 use xingfuma_wechat::sandbox::{ReusableCode, Sandbox, SandboxConfig};
 
 use crate::configuration::{Configuration, StartError};
-use crate::{messages, rules, running};
+use crate::{messages, owner, rules, running};
 
 /// Everybody who tries the demo shares its few accounts, and what tries it may be a script.
 const DEMO_LIMITS_FACTOR: u32 = 100;
@@ -132,8 +131,8 @@ fn write_secret(path: &PathBuf, text: &str) -> Result<(), StartError> {
 }
 
 async fn fill(configuration: &Configuration, county: &County) -> Result<(), StartError> {
-    let store = running::connect(&configuration.database.url, 4).await?;
-    migrations::migrate(&store).await?;
+    // A county is filled in by the owner, like its tables: nobody else adds areas, teams and categories.
+    let store = owner::open(configuration, 4).await?.store;
     let keys = Keys::load(&configuration.keys)?;
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}") {

@@ -6,6 +6,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod messages;
+mod owner;
 mod record;
 mod rotate;
 mod rules;
@@ -25,6 +26,9 @@ use configuration::{Configuration, StartError};
 /// A placement makes and drops some hundred small things, and glibc's allocator was a quarter of what it cost the server.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What a command ends with that only the owner of the tables may run: `EX_NOPERM` of sysexits.h.
+const NEEDS_THE_OWNER: u8 = 77;
 
 #[derive(Parser)]
 #[command(name = "xingfuma", version, about = "幸福+码: 点派接评晒, the volunteer services of a county")]
@@ -51,7 +55,8 @@ enum Command {
     Serve,
     /// Dispatch what the queue brings, do what is due, tell people.
     Worker,
-    /// Bring the database's schema up to date.
+    /// Bring the database's schema up to date, as the owner of its tables (XINGFUMA_DATABASE__OWNER_URL), and give the user of
+    /// XINGFUMA_DATABASE__URL what it works with. Ends with 77 when the tables belong to somebody else.
     Migrate,
     /// Print fresh keys as environment variables; or rotate.
     Keys {
@@ -150,7 +155,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xingfuma: {error}");
-            ExitCode::FAILURE
+            match error {
+                StartError::NeedsTheOwner(_) => ExitCode::from(NEEDS_THE_OWNER),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -160,7 +168,7 @@ async fn run(command: Command) -> Result<(), StartError> {
         Command::Demo { data_dir, listen, seed_only } => demo::run(&data_dir, &listen, seed_only).await,
         Command::Serve => running::serve(Configuration::load()?).await,
         Command::Worker => running::work(Configuration::load()?).await,
-        Command::Migrate => running::migrate(&Configuration::load()?).await,
+        Command::Migrate => owner::migrate(&Configuration::load()?).await,
         Command::Healthcheck { url } => healthcheck(&url).await,
         Command::Audit { command: AuditCommand::Verify { place } } => audit::verify(&place).await,
         Command::Audit { command: AuditCommand::Root { place } } => audit::root(&place).await,

@@ -15,13 +15,13 @@ use xingfuma_domain::area::AreaCode;
 use xingfuma_queue::fanout::{Fanout, MemoryFanout, RedisFanout};
 use xingfuma_queue::limiter::Limiter;
 use xingfuma_queue::{DispatchQueue, MemoryQueue, QueueError, RedisQueue};
-use xingfuma_store::{Store, StoreOptions, migrations};
+use xingfuma_store::{Store, StoreOptions, in_background, migrations};
 use xingfuma_wechat::push::{PushError, PushGate};
 use xingfuma_wechat::sandbox::{PushTarget, Sandbox};
 use xingfuma_wechat::{Client, ClientConfig};
 
 use crate::configuration::{Configuration, StartError};
-use crate::demo;
+use crate::{demo, owner};
 
 /// How long tasks may take to finish what is in hand.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,15 +46,6 @@ fn start_logs() {
 pub(crate) async fn connect(url: &str, connections: u32) -> Result<Store, StartError> {
     let options = StoreOptions { max_connections: connections, ..StoreOptions::new(url) };
     Ok(Store::connect(&options).await?)
-}
-
-/// Brings the schema up to date.
-pub(crate) async fn migrate(configuration: &Configuration) -> Result<(), StartError> {
-    let store = connect(&configuration.database.url, 2).await?;
-    let pending = migrations::pending(&store).await?;
-    migrations::migrate(&store).await?;
-    println!("{pending} migrations done");
-    Ok(())
 }
 
 /// An app with what must live as long as it does.
@@ -188,13 +179,13 @@ impl Running {
     pub(crate) fn work(&mut self) {
         let consumer = format!("{}-{}", std::process::id(), self.app.new_id().simple());
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(async move { app.run_worker(consumer, stop).await }));
+        self.tasks.push(tokio::spawn(in_background(async move { app.run_worker(consumer, stop).await })));
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(async move { app.run_sweep(stop).await }));
+        self.tasks.push(tokio::spawn(in_background(async move { app.run_sweep(stop).await })));
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(async move { app.run_notifier(stop).await }));
+        self.tasks.push(tokio::spawn(in_background(async move { app.run_notifier(stop).await })));
         let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(async move { app.run_senders(stop).await }));
+        self.tasks.push(tokio::spawn(in_background(async move { app.run_senders(stop).await })));
     }
 
     /// Serves until SIGTERM or SIGINT; requests under way are answered.
@@ -258,6 +249,7 @@ impl Running {
 
 /// The role `serve`.
 pub(crate) async fn serve(configuration: Configuration) -> Result<(), StartError> {
+    owner::warn_of_owner(&configuration);
     let mut running = start(&configuration).await?;
     running.keep_house();
     if configuration.redis.url.is_none() {
@@ -270,6 +262,7 @@ pub(crate) async fn serve(configuration: Configuration) -> Result<(), StartError
 
 /// The role `worker`.
 pub(crate) async fn work(configuration: Configuration) -> Result<(), StartError> {
+    owner::warn_of_owner(&configuration);
     let mut running = start(&configuration).await?;
     running.keep_house();
     running.work();

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    DATABASE, MEDIA, NO_GUARDS, Process, Told, address, fill_in, owned, read_accounts, read_keys, run,
-    start_listening,
+    DATABASE, MEDIA, NO_GUARDS, Process, RUNTIME_ROLE, Told, address, fill_in, owned, read_accounts,
+    read_keys, run, start_listening,
 };
 use crate::client::Accounts;
 use crate::services::home::Home;
 use crate::services::{Postgres, Redis, free_port};
 
-/// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county.
+/// Servers and workers on a PostgreSQL and a Redis of their own, with the demo's county. They work as [`RUNTIME_ROLE`], which
+/// owns nothing there; [`Fleet::sql`] is the owner's.
 #[derive(Debug)]
 pub struct Fleet {
     // Dropped in this order: first the processes, then what they use.
@@ -24,6 +25,7 @@ pub struct Fleet {
     pub postgres: Postgres,
     accounts: Accounts,
     settings: Vec<(String, String)>,
+    owner: [(String, String); 1],
     home: Home,
 }
 
@@ -55,19 +57,29 @@ impl Fleet {
     #[must_use]
     pub fn start_on(postgres: Postgres, servers: usize, workers: usize, more: &[(&str, &str)]) -> Self {
         let (redis, home) = (Redis::start(), Home::new("fleet"));
+        let owner = ("XINGFUMA_DATABASE__OWNER_URL".to_owned(), postgres.create_database(DATABASE));
         let mut settings = vec![
-            ("XINGFUMA_DATABASE__URL".to_owned(), postgres.create_database(DATABASE)),
+            ("XINGFUMA_DATABASE__URL".to_owned(), postgres.url_as(RUNTIME_ROLE, DATABASE)),
             ("XINGFUMA_REDIS__URL".to_owned(), redis.url()),
         ];
         let data = home.path().join("data");
-        fill_in(&data, &settings);
+        fill_in(&data, &[&settings[..], std::slice::from_ref(&owner)].concat());
         settings.push(("XINGFUMA_SANDBOX".to_owned(), "true".to_owned()));
         settings.push(("XINGFUMA_MEDIA__FOLDER".to_owned(), home.path().join(MEDIA).display().to_string()));
         settings.extend(read_keys(&data));
         settings.extend(more.iter().map(owned));
         let accounts = read_accounts(&data);
-        let mut fleet =
-            Self { servers: Vec::new(), workers: Vec::new(), redis, postgres, accounts, settings, home };
+        let owner = [owner];
+        let mut fleet = Self {
+            servers: Vec::new(),
+            workers: Vec::new(),
+            redis,
+            postgres,
+            accounts,
+            settings,
+            owner,
+            home,
+        };
         fleet.servers = (1..=servers).map(|number| fleet.start_server(&number.to_string(), &[])).collect();
         fleet.workers = (1..=workers).map(|number| fleet.start_worker(&number.to_string(), &[])).collect();
         fleet
@@ -77,6 +89,12 @@ impl Fleet {
     #[must_use]
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// What `xingfuma migrate` is told besides, and its processes are not: the address of the owner of the tables.
+    #[must_use]
+    pub fn owner(&self) -> &[(String, String)] {
+        &self.owner
     }
 
     /// Starts one more `xingfuma serve`, with these settings besides the fleet's or in their place; an empty one is as

@@ -92,6 +92,12 @@ impl Postgres {
         self.database_url(name)
     }
 
+    /// The address of a database for a role, which need not be there: whoever connects is trusted.
+    #[must_use]
+    pub fn url_as(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@{}:{}/{database}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
     /// Runs SQL in a database by a process of its own and returns what it prints: a row a line, `|` between columns.
     ///
     /// # Panics
@@ -165,7 +171,7 @@ impl Postgres {
     }
 
     fn database_url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@{}:{}/{database}", Ipv4Addr::LOCALHOST, self.port)
+        self.url_as(SUPERUSER, database)
     }
 
     fn data(&self) -> PathBuf {

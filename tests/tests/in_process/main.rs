@@ -17,6 +17,7 @@ mod time_outs;
 mod timers;
 mod together;
 mod transfers;
+mod turns;
 
 /// Makes a test of each function for each database; a function gets a [`small_county::SmallCounty`] of its own.
 macro_rules! on_both_databases {

@@ -472,7 +472,8 @@ async fn one_message_is_claimed_at_a_time_however_the_database_plans(county: Sma
     let now = telling.app.clock.now();
     for statistics in ["", "ANALYZE"] {
         if store.is_postgres() && !statistics.is_empty() {
-            let done = xingfuma_store::ConnectionTrait::execute_unprepared(store.pool(), statistics).await;
+            let done =
+                xingfuma_store::ConnectionTrait::execute_unprepared(county.owner.pool(), statistics).await;
             done.expect("the database is there");
         }
         let before = county.number("SELECT count(*) FROM delivery WHERE status = 'sending'").await;

@@ -35,6 +35,7 @@ use xingfuma_domain::{
 };
 use xingfuma_media::Shelf;
 use xingfuma_queue::{MemoryQueue, fanout::MemoryFanout, limiter::Limiter};
+use xingfuma_store::grants::{RuntimeRole, grant};
 use xingfuma_store::{
     ConnectionTrait, Store, StoreError, StoreOptions, migrations,
     orders::{self, StoredOrder},
@@ -71,7 +72,10 @@ pub(crate) enum Database {
 
 /// A fresh, empty database.
 pub(crate) struct Fresh {
+    /// Whoever works there.
     pub(crate) url: String,
+    /// The owner of the tables; the same on SQLite.
+    owner_url: String,
     /// SQLite's file lies in it.
     _directory: Option<TempDir>,
 }
@@ -83,18 +87,39 @@ impl Fresh {
             Database::Sqlite => {
                 let directory = tempfile::tempdir().expect("a temporary directory");
                 let file = directory.path().join("county.db");
-                Self { url: format!("sqlite://{}?mode=rwc", file.display()), _directory: Some(directory) }
+                let url = format!("sqlite://{}?mode=rwc", file.display());
+                Self { owner_url: url.clone(), url, _directory: Some(directory) }
             }
             Database::Postgres => {
                 let name = format!("county_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-                Self { url: Postgres::shared().create_database(&name), _directory: None }
+                let owner_url = Postgres::shared().create_database(&name);
+                let url = Postgres::shared().url_as(&format!("{name}_runtime"), &name);
+                Self { url, owner_url, _directory: None }
             }
         }
     }
 
     pub(crate) async fn connect(&self, connections: u32) -> Store {
-        let options = StoreOptions { max_connections: connections, ..StoreOptions::new(&self.url) };
-        Store::connect(&options).await.expect("the database is there")
+        connect(&self.url, connections).await
+    }
+
+    /// As whoever may make tables.
+    pub(crate) async fn connect_as_owner(&self, connections: u32) -> Store {
+        connect(&self.owner_url, connections).await
+    }
+}
+
+async fn connect(url: &str, connections: u32) -> Store {
+    let options = StoreOptions { max_connections: connections, ..StoreOptions::new(url) };
+    Store::connect(&options).await.expect("the database is there")
+}
+
+/// What `xingfuma migrate` does: the schema, and the grants of whoever works at `url`.
+async fn migrate(owner: &Store, url: &str) {
+    migrations::migrate(owner).await.expect("a fresh database takes the schema");
+    if owner.is_postgres() {
+        let role = RuntimeRole::of_address(url).expect("an address");
+        grant(owner, &role, [7; 16]).await.expect("the grants");
     }
 }
 
@@ -115,6 +140,8 @@ pub(crate) struct People {
 /// The county: a grid with a team, a township with a team, and whoever can log in to the demo.
 pub(crate) struct SmallCounty {
     pub(crate) app: App,
+    /// The same database as the owner of its tables.
+    pub(crate) owner: Store,
     pub(crate) county: County,
     pub(crate) people: People,
     keys: KeyTexts,
@@ -127,16 +154,20 @@ impl SmallCounty {
     pub(crate) async fn open(database: Database) -> Self {
         let fresh = Fresh::new(database);
         let (county, keys) = (two_teams(), KeyTexts::generate(&Ids::seeded(SEED)));
-        let store = fresh.connect(12).await;
-        migrations::migrate(&store).await.expect("a fresh database takes the schema");
-        let filled = fill_in(&store, &load(&keys), &county, &|_, _, _| {}).await;
+        let owner = fresh.connect_as_owner(12).await;
+        migrate(&owner, &fresh.url).await;
+        let store = match database {
+            Database::Sqlite => owner.clone(),
+            Database::Postgres => fresh.connect(12).await,
+        };
+        let filled = fill_in(&owner, &load(&keys), &county, &|_, _, _| {}).await;
         assert!(filled.expect("it is filled in"), "a fresh database is empty");
         give_a_code_to_the_township(&store, &load(&keys), &county).await;
         let sandbox = sandbox(&county).await;
         let clock = Clock::manual(MONDAY.parse().expect("a moment"));
         let app = start(store, &county, &keys, &sandbox, clock, 1, Outside::default()).await;
         let people = log_in_all(&app, &county).await;
-        Self { app, county, people, keys, sandbox, fresh }
+        Self { app, owner, county, people, keys, sandbox, fresh }
     }
 
     /// Another process on the same database, whose clock shows the same.

@@ -115,7 +115,7 @@ const INDEXES: [(&str, &str); 3] = [
 
 async fn fill(database: &Database, awards: u64) {
     const AT_ONCE: u64 = 16;
-    let pool = database.store.pool();
+    let pool = database.owner.pool();
     for (index, _) in INDEXES {
         run(pool, &format!("DROP INDEX {index}"), Vec::new()).await;
     }

@@ -12,6 +12,7 @@ use xingfuma_domain::scoring::{
     Reservation, RuleBook, ScoringFault, Used, hold, on_completed, on_rated, release, reserve, reversal,
     spend, void,
 };
+use xingfuma_store::grants::{RuntimeRole, grant};
 use xingfuma_store::ledger::{Booked, Booking, book};
 use xingfuma_store::{Store, StoreError, StoreOptions, migrations, transact};
 use xingfuma_tests::services::Postgres;
@@ -61,8 +62,11 @@ impl Chance {
 /// A database of a test's own.
 pub(crate) struct Database {
     pub(crate) store: Store,
+    /// The same database as the owner of its tables; on SQLite everybody is.
+    pub(crate) owner: Store,
     /// What somebody connects to the database with who does not ask the program.
     pub(crate) behind: sea_orm::DatabaseConnection,
+    url: String,
     _directory: Option<TempDir>,
 }
 
@@ -79,25 +83,44 @@ impl Database {
     pub(crate) async fn sqlite_with_url() -> (Database, String) {
         let directory = tempfile::Builder::new().prefix("xingfuma-ledger-").tempdir().expect("a directory");
         let url = format!("sqlite://{}?mode=rwc", directory.path().join("ledger.db").display());
-        (Database::connect(&url, Some(directory)).await, url)
+        (Database::connect(&url, &url, Some(directory)).await, url)
     }
 
     /// With its address, for another process.
     pub(crate) async fn postgres_with_url(name: &str) -> (Database, String) {
-        let url = Postgres::shared().create_database(name);
-        (Database::connect(&url, None).await, url)
+        let owner = Postgres::shared().create_database(name);
+        let url = Postgres::shared().url_as(&format!("{name}_runtime"), name);
+        (Database::connect(&owner, &url, None).await, url)
     }
 
-    async fn connect(url: &str, directory: Option<TempDir>) -> Database {
-        let store = Store::connect(&StoreOptions::new(url)).await.expect("a database");
-        migrations::migrate(&store).await.expect("the schema");
-        let behind = sea_orm::Database::connect(url).await.expect("a database");
-        Database { store, behind, _directory: directory }
+    async fn connect(owner_url: &str, url: &str, directory: Option<TempDir>) -> Database {
+        let owner = Store::connect(&StoreOptions::new(owner_url)).await.expect("a database");
+        bring_up_to_date(&owner, url).await;
+        let store = match owner.is_postgres() {
+            true => Store::connect(&StoreOptions::new(url)).await.expect("a database"),
+            false => owner.clone(),
+        };
+        let behind = sea_orm::Database::connect(owner_url).await.expect("a database");
+        Database { store, owner, behind, url: url.to_owned(), _directory: directory }
+    }
+
+    /// What `xingfuma migrate` does.
+    pub(crate) async fn bring_up_to_date(&self) {
+        bring_up_to_date(&self.owner, &self.url).await;
     }
 
     /// Books in a transaction of its own, as a use case does.
     pub(crate) async fn book(&self, booking: Booking) -> Result<Booked, StoreError> {
         transact(&self.store, move |conn| Box::pin(async move { book(conn, &booking).await })).await
+    }
+}
+
+/// All steps, and the grants of whoever works at `url`.
+async fn bring_up_to_date(owner: &Store, url: &str) {
+    migrations::migrate(owner).await.expect("the schema");
+    if owner.is_postgres() {
+        let role = RuntimeRole::of_address(url).expect("an address");
+        grant(owner, &role, [7; 16]).await.expect("the grants");
     }
 }
 

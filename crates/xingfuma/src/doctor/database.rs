@@ -5,6 +5,7 @@ use xingfuma_app::clock::{Clock, OFFSET_AT_MOST_MILLIS};
 use xingfuma_app::sweep::SWEEPING;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::due::{self, Standing};
+use xingfuma_store::grants::{self, Powers};
 use xingfuma_store::{Store, connection, directory, heartbeat, migrations};
 
 use super::{Finding, bad, in_words, since, warning, well};
@@ -40,6 +41,8 @@ pub(super) async fn examine(configuration: &Configuration, clock: &Clock) -> Vec
         return findings;
     };
     if is_complete {
+        let has_owner = configuration.database.owner_url().is_some();
+        findings.extend(privileges(&store, has_owner).await);
         findings.extend(inside(&store, county, clock.now()).await);
     }
     store.close().await;
@@ -81,6 +84,70 @@ async fn schema(store: &Store) -> Finding {
     match found.pending.as_slice() {
         [] => well("schema", format!("all {} steps are done", found.known)),
         pending => bad("schema", format!("still to be done: {}", pending.join(", ")), advice),
+    }
+}
+
+/// Whether this process works as somebody who can change the past, and whether the triggers that refuse it are on.
+/// `has_owner` says that it was given the owner's address too.
+async fn privileges(store: &Store, has_owner: bool) -> Vec<Finding> {
+    if !store.is_postgres() {
+        return vec![well("privileges", "SQLite has none: whoever may write to its file may change it")];
+    }
+    let found = match grants::user(store.pool()).await {
+        Ok(user) => grants::powers(store.pool(), &user).await.map(|powers| (user, powers)),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok((user, powers)) => vec![privileges_finding(&user, &powers, has_owner), triggers_finding(&powers)],
+        Err(error) => vec![bad("privileges", error.to_string(), "the database does not answer")],
+    }
+}
+
+fn privileges_finding(user: &str, powers: &Powers, has_owner: bool) -> Finding {
+    if !powers.missing.is_empty() {
+        let found = format!("\"{user}\" may not {}", some_of(&powers.missing));
+        return bad(
+            "privileges",
+            found,
+            "run `xingfuma migrate` with XINGFUMA_DATABASE__OWNER_URL: it grants them",
+        );
+    }
+    if !powers.too_many.is_empty() {
+        let found = format!("\"{user}\" may change what is append-only: {}", some_of(&powers.too_many));
+        return warning(
+            "privileges",
+            found,
+            "whoever has this password can rewrite the ledger: give the owner's address to `xingfuma migrate` alone \
+             (XINGFUMA_DATABASE__OWNER_URL), and name a user of your choice in XINGFUMA_DATABASE__URL, which it makes",
+        );
+    }
+    if has_owner {
+        let found = format!("\"{user}\" may do no more than it has to, but the owner's address is here too");
+        return warning("privileges", found, "give XINGFUMA_DATABASE__OWNER_URL to `xingfuma migrate` alone");
+    }
+    let tables = powers.append_only.len();
+    well("privileges", format!("\"{user}\" owns nothing, and can only append to {tables} tables"))
+}
+
+fn triggers_finding(powers: &Powers) -> Finding {
+    if powers.switched_off.is_empty() {
+        return well("triggers", "all on");
+    }
+    bad(
+        "triggers",
+        format!("switched off: {}", some_of(&powers.switched_off)),
+        "find out who did it and what was changed (`xingfuma audit verify`), then, as the owner of the tables: ALTER TABLE … \
+         ENABLE TRIGGER …",
+    )
+}
+
+/// The first of them, and how many more.
+fn some_of(all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
     }
 }
 
@@ -170,6 +237,21 @@ fn standing_findings(standing: &Standing, now: DateTime<Utc>) -> Vec<Finding> {
 mod tests {
     use super::super::Health;
     use super::*;
+
+    #[test]
+    fn whoever_lacks_something_is_worse_off_than_whoever_may_too_much() {
+        let of = |missing: &[&str], too_many: &[&str], has_owner| {
+            let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+            let powers = Powers { missing: owned(missing), too_many: owned(too_many), ..Powers::default() };
+            privileges_finding("desk", &powers, has_owner).health
+        };
+        assert_eq!(of(&[], &[], false), Health::Ok);
+        assert_eq!(of(&[], &[], true), Health::Warning);
+        assert_eq!(of(&[], &["it is a superuser"], false), Health::Warning);
+        assert_eq!(of(&["INSERT orders"], &["it is a superuser"], true), Health::Bad);
+        let many = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        assert_eq!(some_of(&many), "a; b; c; and 2 more");
+    }
 
     #[test]
     fn a_clock_is_looked_at_before_it_stops_the_process() {

@@ -1,0 +1,162 @@
+//! The runtime role: what its address says about it, and how it is made.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgConnectOptions;
+
+use super::{GrantError, quoted, user};
+use crate::sql;
+
+/// How often a password is hashed, as PostgreSQL itself does it.
+const ITERATIONS: u32 = 4096;
+
+/// Who is to work on the database, by the address under which he will.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RuntimeRole {
+    name: String,
+    password: Option<String>,
+}
+
+impl std::fmt::Debug for RuntimeRole {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("RuntimeRole").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl RuntimeRole {
+    /// The user of an address such as `postgres://user:password@host/database`. Without a password there he logs in by
+    /// other means (a certificate, the user of the system).
+    ///
+    /// # Errors
+    /// [`GrantError::Address`] when it is no address of a PostgreSQL; it is not repeated, since a password may stand in it.
+    pub fn of_address(url: &str) -> Result<RuntimeRole, GrantError> {
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        let options: PgConnectOptions =
+            url.parse().ok().filter(|_| is_postgres).ok_or(GrantError::Address)?;
+        Ok(RuntimeRole { name: options.get_username().to_owned(), password: password_in(url)? })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The password between user and host of an address, with its `%20`s undone.
+fn password_in(url: &str) -> Result<Option<String>, GrantError> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let Some((_, password)) = user.and_then(|user| user.split_once(':')) else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(password.len());
+    let mut left = password.as_bytes();
+    while let [first, more @ ..] = left {
+        left = match (first, more) {
+            (b'%', [high, low, more @ ..]) => {
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).map_err(|_| GrantError::Address)?;
+                bytes.push(u8::from_str_radix(digits, 16).map_err(|_| GrantError::Address)?);
+                more
+            }
+            (b'%', _) => return Err(GrantError::Address),
+            _ => {
+                bytes.push(*first);
+                more
+            }
+        };
+    }
+    Ok(Some(String::from_utf8(bytes).map_err(|_| GrantError::Address)?))
+}
+
+/// Makes the role if it is not there; answers whether it did. The password of one that is there is left as it is.
+pub(super) async fn make(
+    conn: &impl ConnectionTrait,
+    role: &RuntimeRole,
+    salt: [u8; 16],
+) -> Result<bool, GrantError> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        known: bool,
+        may_make: bool,
+    }
+    let text = "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1) AS known, \
+                (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) AS may_make";
+    let found: Option<Found> = sql::one(conn, text, vec![role.name.clone().into()]).await?;
+    match found {
+        Some(Found { known: true, .. }) => return Ok(false),
+        Some(Found { may_make: true, .. }) => {}
+        _ => return Err(GrantError::NoRole { role: role.name.clone(), owner: user(conn).await? }),
+    }
+    let password = match &role.password {
+        Some(password) if !password.is_ascii() => return Err(GrantError::Password(role.name.clone())),
+        // Hashed here: the server writes statements into its log, those that fail in any case.
+        Some(password) => format!(" PASSWORD '{}'", verifier(password.as_bytes(), &salt)),
+        None => String::new(),
+    };
+    let name = quoted(&role.name);
+    conn.execute_unprepared(&format!("CREATE ROLE {name} LOGIN{password}")).await?;
+    Ok(true)
+}
+
+/// What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5802 and 7677), in its own notation.
+fn verifier(password: &[u8], salt: &[u8]) -> String {
+    let salted = salted(password, salt);
+    let stored = Sha256::digest(mac(&salted, &[b"Client Key"]));
+    let server = mac(&salted, &[b"Server Key"]);
+    let [salt, stored, server] = [salt, &stored, &server].map(|bytes| STANDARD.encode(bytes));
+    format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}")
+}
+
+/// `Hi` of RFC 5802: PBKDF2 of one block.
+fn salted(password: &[u8], salt: &[u8]) -> [u8; 32] {
+    let mut last = mac(password, &[salt, &1_u32.to_be_bytes()]);
+    let mut all = last;
+    for _ in 1..ITERATIONS {
+        last = mac(password, &[&last]);
+        all.iter_mut().zip(last).for_each(|(byte, other)| *byte ^= other);
+    }
+    all
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifier_is_that_of_the_rfc() {
+        // RFC 7677, section 3: its proof and its signature are made of these two keys.
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
+        let wanted = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
+                      wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+        assert_eq!(verifier(b"pencil", &salt), wanted);
+    }
+
+    #[test]
+    fn user_and_password_are_read_from_the_address() {
+        let read = |url: &str| RuntimeRole::of_address(url).map(|role| (role.name, role.password)).ok();
+        let some = |name: &str, password: Option<&str>| Some((name.to_owned(), password.map(str::to_owned)));
+        assert_eq!(read("postgres://desk:a-B_1@db:5432/county"), some("desk", Some("a-B_1")));
+        assert_eq!(
+            read("postgresql://desk:p%40s%2fs:x@db/county?sslmode=disable"),
+            some("desk", Some("p@s/s:x"))
+        );
+        assert_eq!(read("postgres://desk@db/county"), some("desk", None));
+        for none in
+            ["sqlite://county.db", "postgres://desk:%ff@db/county", "postgres://desk:%4@db/county", ""]
+        {
+            assert_eq!(read(none), None, "{none}");
+        }
+        let role = RuntimeRole::of_address("postgres://desk:secret@db/county").expect("an address");
+        assert!(!format!("{role:?}").contains("secret"));
+    }
+}
