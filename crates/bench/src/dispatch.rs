@@ -100,7 +100,7 @@ fn told_after(asked: &[(Uuid, Instant)], told: &HashMap<Uuid, Instant>) -> Vec<D
 }
 
 /// How long after its moment each order's dispatch was committed, by PostgreSQL's own record of the commit.
-async fn dispatched_after(stage: &Stage, asked: &[(Uuid, Instant)]) -> Vec<Duration> {
+pub(crate) async fn dispatched_after(stage: &Stage, asked: &[(Uuid, Instant)]) -> Vec<Duration> {
     let ids: Vec<Uuid> = asked.iter().map(|(id, _)| *id).collect();
     let text =
         "SELECT order_id, pg_xact_commit_timestamp(xmin) FROM dispatch_decision WHERE order_id = ANY ($1)";

@@ -20,13 +20,13 @@ const CONNECTIONS: usize = 32;
 const AT_MOST: Duration = Duration::from_secs(600);
 /// The share of the floor's speed that the issue wants.
 const WANTED: f64 = 0.8;
-/// The three steps of the volunteer and the resident, and their bodies.
-const STEPS: [(&str, &str, &str); 3] =
+/// The three steps of the volunteer and the resident: the word in the address, the body, and the name in tables.
+pub(crate) const STEPS: [(&str, &str, &str); 3] =
     [("accept", "{}", "accept 接"), ("complete", COMPLETE_BODY, "complete"), ("rate", RATE_BODY, "rate 评")];
 
 /// An order that waits for its next step.
 #[derive(Clone, Copy)]
-struct Open {
+pub(crate) struct Open {
     order: Uuid,
     requester: Uuid,
     team: Uuid,
@@ -101,7 +101,7 @@ async fn told(stage: &Stage) {
 }
 
 /// So many fresh orders, placed and dispatched.
-async fn dispatched(stage: &Stage, side: Side, orders: usize) -> Vec<Open> {
+pub(crate) async fn dispatched(stage: &Stage, side: Side, orders: usize) -> Vec<Open> {
     let since: Uuid = newest(stage, side).await;
     let mut source = placements(stage, side, 0, orders);
     closed(target(stage, side), CONNECTIONS, AT_MOST, &mut source).await;
@@ -142,8 +142,14 @@ fn database(stage: &Stage, side: Side) -> &tokio_postgres::Client {
     }
 }
 
-/// One step of all these orders. The volunteer of an order is the same in every step.
+/// One step of all these orders, as fast as it goes.
 async fn step(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -> Outcome {
+    let mut source = requests(stage, side, verb, body, all);
+    closed(target(stage, side), CONNECTIONS, AT_MOST, &mut source).await
+}
+
+/// One step of all these orders. The volunteer of an order is the same in every step.
+pub(crate) fn requests(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -> Prepared {
     let request = |(n, open): (usize, &Open)| {
         let person = match verb {
             "rate" => stage.people.find(open.requester),
@@ -152,7 +158,5 @@ async fn step(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -
         let path = format!("/api/v1/orders/{}/{verb}", open.order);
         Request::post(&path, &side.shown(person), &fresh_key(), body)
     };
-    let requests: Vec<Request> = all.iter().enumerate().map(request).collect();
-    let mut source = Prepared(requests.into_iter());
-    closed(target(stage, side), CONNECTIONS, AT_MOST, &mut source).await
+    Prepared(all.iter().enumerate().map(request).collect::<Vec<_>>().into_iter())
 }

@@ -85,7 +85,21 @@ pub(crate) async fn closed(
     at_most: Duration,
     source: &mut dyn Source,
 ) -> Outcome {
-    let opened = join_all((0..connections).map(|_| Connection::open(address))).await;
+    closed_over(&[address], connections, at_most, source).await
+}
+
+/// As [`closed`], with the connections spread evenly over several servers.
+///
+/// # Panics
+/// As [`closed`].
+pub(crate) async fn closed_over(
+    addresses: &[SocketAddr],
+    connections: usize,
+    at_most: Duration,
+    source: &mut dyn Source,
+) -> Outcome {
+    let spread = addresses.iter().cycle().take(connections);
+    let opened = join_all(spread.map(|address| Connection::open(*address))).await;
     let shared = RefCell::new(Shared { source, outcome: Outcome::default() });
     let begun = Instant::now();
     join_all(opened.into_iter().map(async |connection| {

@@ -13,10 +13,12 @@
 mod dispatch;
 mod duel;
 mod floor;
+mod growth;
 mod http;
 mod listener;
 mod lives;
 mod load;
+mod months;
 mod peers;
 mod people;
 mod picture;
@@ -60,9 +62,12 @@ struct Arguments {
     /// Milliseconds a round.
     #[arg(long, default_value_t = 1_500)]
     round_millis: u64,
-    /// Orders filled in before lists are measured.
+    /// Orders filled in before lists and growth are measured.
     #[arg(long, default_value_t = 1_000_000)]
     orders: u64,
+    /// As `--orders 10000000`: some 100 GB of disk, and hours.
+    #[arg(long)]
+    large: bool,
     /// Orders of the backlog.
     #[arg(long, default_value_t = 100_000)]
     backlog: usize,
@@ -106,8 +111,14 @@ enum Part {
     Dispatch,
     /// A backlog for one worker.
     Backlog,
-    /// Lists, board and scan with many orders stored; start-up and memory after it.
+    /// Placing with two server processes against one.
+    Servers,
+    /// Lists, board and scan with many orders stored; start-up after it.
     Lists,
+    /// Steps and reads with 10,000 orders stored and with many.
+    Growth,
+    /// A year of events in one table, and in a partition a month.
+    Months,
     /// The queue alone, beside other queues on the same Redis.
     Queue,
     /// SQLite.
@@ -183,7 +194,11 @@ impl Arguments {
     }
 
     fn orders(&self) -> u64 {
-        if self.short { 2_000 } else { self.orders }
+        match (self.short, self.large) {
+            (true, _) => 2_000,
+            (false, true) => 10_000_000,
+            (false, false) => self.orders,
+        }
     }
 
     fn backlog(&self) -> usize {
@@ -261,9 +276,26 @@ async fn measure_on(stage: &mut Stage, arguments: &Arguments, report: &mut Repor
         let (rounds, jobs) = if arguments.short { (1, 2_000) } else { (5, 50_000) };
         peers::measure(stage, rounds, jobs, report).await;
     }
+    if arguments.wants(Part::Servers) {
+        place::measure_two_servers(stage, pace, report).await;
+    }
+    stored(stage, arguments, report).await;
+}
+
+/// What is asked of a database with many orders.
+async fn stored(stage: &mut Stage, arguments: &Arguments, report: &mut Report) {
+    let pace = arguments.pace();
+    let during = if arguments.short { Duration::from_millis(300) } else { Duration::from_secs(10) };
+    if arguments.wants(Part::Months) {
+        months::measure(stage, arguments.orders(), report).await;
+    }
+    if arguments.wants(Part::Growth) {
+        growth::measure(stage, (pace.rounds.min(5), during / 2), arguments.orders(), report).await;
+    }
     if arguments.wants(Part::Lists) {
-        reads::fill(stage, arguments.orders()).await;
-        let during = if arguments.short { Duration::from_millis(300) } else { Duration::from_secs(10) };
+        if !arguments.wants(Part::Growth) {
+            reads::fill(stage, 0, arguments.orders()).await;
+        }
         reads::measure_lists(stage, during, report).await;
         small::measure_start(stage, pace.rounds.min(5), report);
     }

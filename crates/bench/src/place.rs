@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::duel::Duel;
-use crate::load::{Outcome, closed, open};
+use crate::load::{Outcome, closed, closed_over, open};
 use crate::report::{Figure, Limit, Report};
 use crate::requests::{Placements, Side};
-use crate::stage::Stage;
+use crate::stage::{Stage, address};
 use crate::usage::Seconds;
 
 /// How many connections, and what the issue wants there.
@@ -68,6 +68,35 @@ async fn one_round(
     let outcome = closed(target(stage, side), connections, round, &mut source).await;
     *done = source.done;
     outcome
+}
+
+/// Two server processes against one, over as many connections.
+pub(crate) async fn measure_two_servers(stage: &mut Stage, pace: Pace, report: &mut Report) {
+    stage.stop_worker();
+    let second = stage.fleet.start_server("second", &[]);
+    let (one, two) = ([stage.product()], [stage.product(), address(second.base())]);
+    let (mut done, mut ratios) = (0, Vec::new());
+    for round in 0..=pace.rounds {
+        stage.people.renew();
+        let mut per_second = [0.0; 2];
+        for side in Side::in_turn(round) {
+            // Who goes first changes here too; the second server stands for the product.
+            let servers: &[_] = if side == Side::Product { &two } else { &one };
+            let mut source = placements(stage, Side::Product, done, usize::MAX);
+            let outcome = closed_over(servers, 32, pace.round, &mut source).await;
+            done = source.done;
+            per_second[servers.len() - 1] = outcome.per_second();
+        }
+        // The first round prepares statements and touches pages.
+        if round > 0 {
+            ratios.push(per_second[1] / per_second[0]);
+        }
+    }
+    drop(second);
+    let name = "place over 32 connections, two servers against one";
+    report.add(Figure::new(name, crate::duel::median(&ratios), "×", Limit::None));
+    forget_waiting(stage).await;
+    stage.start_worker();
 }
 
 /// Placements from where the walk stands.

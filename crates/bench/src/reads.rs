@@ -45,6 +45,7 @@ pub(crate) async fn measure_one(stage: &mut Stage, pace: Pace, report: &mut Repo
     report.duels.push(duel);
 }
 
+/// The newest orders, each read by whoever placed it.
 async fn of_orders(stage: &Stage, side: Side) -> Vec<Request> {
     let database = match side {
         Side::Product => &stage.county,
@@ -52,37 +53,46 @@ async fn of_orders(stage: &Stage, side: Side) -> Vec<Request> {
     };
     let text = "SELECT id, requester_id FROM orders ORDER BY id DESC LIMIT $1";
     let rows = database.query(text, &[&READ]).await.expect("orders");
-    let request = |row: &Row| {
-        let (order, requester): (Uuid, Uuid) = (row.get(0), row.get(1));
-        Request::get(&format!("/api/v1/orders/{order}"), &side.shown(stage.people.find(requester)))
-    };
-    rows.iter().map(request).collect()
+    rows.iter().map(|row| of_order(stage, side, row)).collect()
 }
 
-/// The lists that people open, 20 at a time.
-pub(crate) async fn measure_lists(stage: &mut Stage, during: Duration, report: &mut Report) {
-    let orders: i64 =
-        stage.county.query_one("SELECT count(*) FROM orders", &[]).await.expect("a count").get(0);
-    stage.people.renew();
+/// The newest orders that were really placed, each read by whoever placed it. What was filled in is sealed for the order
+/// that it was copied from, and nobody can open it.
+pub(crate) async fn of_placed_orders(stage: &Stage) -> Vec<Request> {
+    let text = "SELECT id, requester_id FROM orders WHERE placed_at > now() - interval '1 day' AND requester_id IN \
+        (SELECT person_id FROM volunteer WHERE status = 'active') ORDER BY id DESC LIMIT $1";
+    let rows = stage.county.query(text, &[&READ]).await.expect("orders");
+    rows.iter().map(|row| of_order(stage, Side::Product, row)).collect()
+}
+
+fn of_order(stage: &Stage, side: Side, row: &Row) -> Request {
+    let (order, requester): (Uuid, Uuid) = (row.get(0), row.get(1));
+    Request::get(&format!("/api/v1/orders/{order}"), &side.shown(stage.people.find(requester)))
+}
+
+/// The lists that people open, 20 at a time, and the scan call.
+pub(crate) fn lists(stage: &Stage) -> [(&'static str, Vec<Request>); 6] {
     let everybody = |path: &str| -> Vec<Request> {
         (0..1_000).map(|n| Request::get(path, &stage.people.nth(n).token)).collect()
     };
     let (dispatcher, township) = &stage.people.dispatcher;
-    let lists = [
+    let board = format!("/api/v1/dispatch/board?limit=20&areaCode={township}");
+    [
         ("own orders", everybody("/api/v1/orders?scope=own&limit=20")),
         ("team's orders", everybody("/api/v1/orders?scope=team&limit=20")),
         ("all one may see", everybody("/api/v1/orders?limit=20")),
         ("a township's orders", vec![Request::get("/api/v1/orders?scope=area&limit=20", &dispatcher.token)]),
-        (
-            "the board",
-            vec![Request::get(
-                &format!("/api/v1/dispatch/board?limit=20&areaCode={township}"),
-                &dispatcher.token,
-            )],
-        ),
+        ("the board", vec![Request::get(&board, &dispatcher.token)]),
         ("the scan call", scans(stage)),
-    ];
-    for (name, requests) in lists {
+    ]
+}
+
+/// The lists at a modest rate.
+pub(crate) async fn measure_lists(stage: &mut Stage, during: Duration, report: &mut Report) {
+    let orders: i64 =
+        stage.county.query_one("SELECT count(*) FROM orders", &[]).await.expect("a count").get(0);
+    stage.people.renew();
+    for (name, requests) in lists(stage) {
         let mut source = InTurn::new(requests);
         open(stage.product(), CONNECTIONS, RATE, Duration::from_millis(500), &mut source).await;
         let outcome = open(stage.product(), CONNECTIONS, RATE, during, &mut source).await;
@@ -105,7 +115,7 @@ CREATE TEMP TABLE who AS SELECT row_number() OVER (ORDER BY person_id) - 1 AS n,
     FROM volunteer WHERE status = 'active';
 CREATE TEMP TABLE many AS SELECT i, (lpad(to_hex(1600000000000 + i * 1000), 12, '0') || '7' ||
     substr(md5(i::text), 1, 3) || '8' || substr(md5(i::text), 4, 15))::uuid AS id, w.*
-    FROM generate_series(1::bigint, :orders) AS i JOIN who w ON w.n = i * 7919 % (SELECT count(*) FROM who);
+    FROM generate_series(:from::bigint, :to) AS i JOIN who w ON w.n = i * 7919 % (SELECT count(*) FROM who);
 INSERT INTO orders (id, county, number, requester_id, placed_by, area_code, category, placed_at, status, version,
     epoch, snapshot, description, private) SELECT m.id, l.county, 100000000000 + m.i, m.person_id, m.person_id,
     m.grid_code, l.category, to_timestamp(1600000000 + m.i), l.status, l.version, l.epoch,
@@ -121,14 +131,12 @@ INSERT INTO engagement (person_id, order_id, epoch, county, team_id, accepted_at
 DROP TABLE many, who, life;
 ";
 
-/// Fills ended orders in, all of one real life: rows as wide, spread over everybody.
-pub(crate) async fn fill(stage: &Stage, orders: u64) {
+/// Fills ended orders in, all of one real life: rows as wide, spread over everybody. Those with numbers up to `there` are
+/// there already.
+pub(crate) async fn fill(stage: &Stage, there: u64, orders: u64) {
     let begun = std::time::Instant::now();
-    stage
-        .county
-        .batch_execute(&FILL.replace(":orders", &orders.to_string()))
-        .await
-        .expect("orders are filled in");
+    let text = FILL.replace(":from", &(there + 1).to_string()).replace(":to", &orders.to_string());
+    stage.county.batch_execute(&text).await.expect("orders are filled in");
     stage.county.batch_execute("VACUUM ANALYZE").await.expect("a vacuum");
-    println!("filled {orders} orders in, {:.0} s", begun.elapsed().as_secs_f64());
+    println!("filled {} orders in, {:.0} s", orders - there, begun.elapsed().as_secs_f64());
 }
