@@ -102,7 +102,7 @@ struct TrainingBody {
     /// 1 to 1,440.
     #[schema(minimum = 1, maximum = 1440)]
     minutes: i64,
-    /// Volunteers of the caller's areas, in whatever standing: 1 to 500, each once.
+    /// Volunteers of that area, in whatever standing: 1 to 500, each once.
     #[schema(min_items = 1, max_items = 500)]
     person_ids: Vec<Uuid>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, allow, areas_allowed};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::media::Purpose;
 use xingfuma_domain::picture::Look;
@@ -308,7 +308,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn claims(&self, caller: &Caller, part: Part) -> Result<Vec<ClaimRow>, AppError> {
-        let areas = areas(caller);
+        let areas = areas_allowed(&caller.actor, Action::ReadClaims);
         Ok(claims::list(self.store.pool(), &self.filter(caller, &areas, part)).await?)
     }
 
@@ -363,9 +363,4 @@ fn decision_told(claim: &ClaimRow, award: Option<&Award>) -> Vec<Notification> {
         told.push(tell(person(claim.person_id), topic, data));
     }
     told
-}
-
-fn areas(caller: &Caller) -> Vec<AreaCode> {
-    let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-    reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect()
 }

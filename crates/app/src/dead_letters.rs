@@ -9,7 +9,7 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, areas_allowed};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_queue::{DispatchQueue, Hint, QueueError};
 use xingfuma_store::audit::{self, AuditEntry};
@@ -189,10 +189,6 @@ impl App {
 
 /// The areas in which the caller may do this.
 fn areas_of(caller: &Caller, action: Action) -> Result<Vec<AreaCode>, AppError> {
-    let areas: Vec<AreaCode> = [Role::CountyAdmin, Role::Auditor]
-        .into_iter()
-        .flat_map(|role| caller.actor.areas(role))
-        .filter(|area| allow(&caller.actor, action, *area))
-        .collect();
+    let areas = areas_allowed(&caller.actor, action);
     if areas.is_empty() { Err(AppError::Forbidden) } else { Ok(areas) }
 }

@@ -2,7 +2,7 @@
 //! that was lost. Whoever scans it learns of it at once at this server, within a second at the others.
 
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, allow, areas_allowed};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::sign::SignCode;
@@ -132,11 +132,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<ReportRow>, AppError> {
-        let areas: Vec<AreaCode> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
-            .into_iter()
-            .flat_map(|role| caller.actor.areas(role))
-            .filter(|area| allow(&caller.actor, Action::ReadSignReports, *area))
-            .collect();
+        let areas = areas_allowed(&caller.actor, Action::ReadSignReports);
         if areas.is_empty() {
             return Err(AppError::Forbidden);
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Actor, allow};
+use xingfuma_domain::access::{Action, allow, areas_allowed};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::china_date;
 use xingfuma_domain::training::{faults, is_held_for, people_fault, person_faults};
@@ -39,25 +39,19 @@ pub struct NewTraining {
     pub people: Vec<Uuid>,
 }
 
-/// The areas in which somebody may do it, of those over which he holds a role.
-fn areas(actor: &Actor, action: Action) -> Vec<AreaCode> {
-    let held = actor.grants.iter().map(|grant| grant.area);
-    held.filter(|area| allow(actor, action, *area)).collect()
-}
-
 impl App {
     /// Records a training with everybody who attended.
     ///
     /// # Errors
     /// [`AppError::Forbidden`] for whoever keeps none anywhere; [`AppError::Invalid`] names every field that is not as it
-    /// should be, and everybody who is no volunteer of the caller's areas by his place in the list.
+    /// should be, and everybody who is no volunteer of the training's area by his place in the list.
     pub async fn record_training(
         &self,
         caller: &Caller,
         new: &NewTraining,
         once: &Once<TrainingRow>,
     ) -> Result<Reply, AppError> {
-        if areas(&caller.actor, Action::KeepTrainings).is_empty() {
+        if areas_allowed(&caller.actor, Action::KeepTrainings).is_empty() {
             return Err(AppError::Forbidden);
         }
         if let Some(reply) = self.done_before(once).await? {
@@ -167,7 +161,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<TrainingRow>, AppError> {
-        let areas = areas(&caller.actor, Action::ReadTrainings);
+        let areas = areas_allowed(&caller.actor, Action::ReadTrainings);
         if areas.is_empty() {
             return Err(AppError::Forbidden);
         }

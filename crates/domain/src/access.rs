@@ -325,6 +325,15 @@ pub enum Action {
     ReadDonors,
 }
 
+/// The areas in which somebody may do it, of those for which he holds a role; what lies in them counts as they do.
+pub fn areas_allowed(actor: &Actor, action: Action) -> Vec<AreaCode> {
+    let mut held: Vec<AreaCode> = actor.grants.iter().map(|grant| grant.area).collect();
+    held.sort_unstable();
+    held.dedup();
+    held.retain(|area| allow(actor, action, *area));
+    held
+}
+
 /// Whether somebody may do it in this area. The one place where roles are compared with actions.
 pub fn allow(actor: &Actor, action: Action, area: AreaCode) -> bool {
     let roles: &[Role] = match action {

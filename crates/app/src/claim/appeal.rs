@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, allow};
+use xingfuma_domain::access::{Action, allow, areas_allowed};
 use xingfuma_domain::scoring::{
     AppealRefusal, PostedTransaction, SourceType, check_appeal, may_decide, reversal,
 };
@@ -13,7 +13,7 @@ use xingfuma_store::claims::{self, AppealRow};
 use xingfuma_store::ledger::{self, Booked, Booking};
 use xingfuma_store::{StoreError, idempotency, inbox, transact};
 
-use super::{Part, areas, person, station, tell};
+use super::{Part, person, station, tell};
 use crate::command::{Keyed, Reply};
 use crate::dispatch::REASON_LONGEST;
 use crate::text::Fields;
@@ -28,7 +28,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn appeals(&self, caller: &Caller, part: Part) -> Result<Vec<AppealRow>, AppError> {
-        let areas = areas(caller);
+        let areas = areas_allowed(&caller.actor, Action::ReadClaims);
         Ok(claims::appeals(self.store.pool(), &self.filter(caller, &areas, part)).await?)
     }
 
