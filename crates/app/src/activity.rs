@@ -89,10 +89,7 @@ impl App {
         keyed: Option<&Keyed>,
         render: RenderActivity,
     ) -> Result<Reply, AppError> {
-        let holds = [Role::GridLeader, Role::Dispatcher, Role::CountyAdmin];
-        if !holds.into_iter().any(|role| caller.actor.is(role)) {
-            return Err(AppError::Forbidden);
-        }
+        caller.areas_of_office(Action::HoldActivity)?;
         if let Some(reply) = self.replay(keyed).await? {
             return Ok(reply);
         }
@@ -183,8 +180,7 @@ impl App {
         limit: u64,
     ) -> Result<Vec<ActivityRow>, AppError> {
         let actor = &caller.actor;
-        let reading = [Role::GridLeader, Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let within: Vec<AreaCode> = reading.into_iter().flat_map(|role| actor.areas(role)).collect();
+        let within = caller.areas(Action::ReadActivity);
         let serving = [Role::Volunteer, Role::GridLeader];
         let levels = [Level::County, Level::Township, Level::Village, Level::Grid, Level::MicroGrid];
         let mut around: Vec<AreaCode> = serving

@@ -1,7 +1,7 @@
 //! Reading orders: one, a list, the dispatcher's board; and revealing a contact with a reason.
 
 use uuid::Uuid;
-use xingfuma_domain::access::{self, Action, Role};
+use xingfuma_domain::access::{self, Action};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_store::orders::{self, Filter, Part, StoredOrder};
 use xingfuma_store::scope::Scope;
@@ -93,7 +93,7 @@ impl App {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<BoardItem>, AppError> {
-        let areas = self.board_areas(caller, area)?;
+        let areas = caller.areas_asked(Action::ReadBoard, area)?;
         let rows = due::board(self.store.pool(), &areas, after, limit).await?;
         let scope = Scope::of(&caller.actor);
         let ids: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
@@ -107,21 +107,6 @@ impl App {
                 Some(board_item(seen, row.dead, now))
             })
             .collect())
-    }
-
-    fn board_areas(&self, caller: &Caller, area: Option<AreaCode>) -> Result<Vec<AreaCode>, AppError> {
-        if let Some(area) = area {
-            return if access::allow(&caller.actor, Action::ReadBoard, area) {
-                Ok(vec![area])
-            } else {
-                Err(AppError::Forbidden)
-            };
-        }
-        let areas: Vec<AreaCode> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
-            .into_iter()
-            .flat_map(|role| caller.actor.areas(role))
-            .collect();
-        if areas.is_empty() { Err(AppError::Forbidden) } else { Ok(areas) }
     }
 
     /// Shows contact and address to a dispatcher or an administrator, and notes who looked and why.

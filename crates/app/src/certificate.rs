@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::certificate::{
     self, CertificateNumber, CertificateStatus, CertifiedService, Content, Standing, YEARS_MOST, name_seal,
@@ -289,9 +289,7 @@ impl App {
 
     /// The station of the widest area over which the signer may sign.
     fn issuer(&self, caller: &Caller, grid: AreaCode) -> String {
-        let roles = [Role::CountyAdmin, Role::Dispatcher];
-        let areas =
-            roles.into_iter().flat_map(|role| caller.actor.areas(role)).filter(|area| area.contains(&grid));
+        let areas = caller.areas(Action::IssueCertificate).into_iter().filter(|area| area.contains(&grid));
         let area = areas.min_by_key(|area| area.level()).unwrap_or(grid);
         format!("{}{}", self.directory().path(area).concat(), station(area.level()))
     }
@@ -376,8 +374,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<CertificateSeen>, AppError> {
-        let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadCertificates);
         let (pool, county, me) = (self.store.pool(), self.settings.county, caller.actor.person);
         let rows = certificates::list(pool, county, me, &areas, before, limit).await?;
         Ok(rows.into_iter().map(seen_of).collect())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, allow, areas_allowed};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::media::Purpose;
 use xingfuma_domain::picture::Look;
@@ -308,7 +308,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn claims(&self, caller: &Caller, part: Part) -> Result<Vec<ClaimRow>, AppError> {
-        let areas = areas_allowed(&caller.actor, Action::ReadClaims);
+        let areas = caller.areas(Action::ReadClaims);
         Ok(claims::list(self.store.pool(), &self.filter(caller, &areas, part)).await?)
     }
 

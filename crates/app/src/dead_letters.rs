@@ -9,7 +9,7 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, areas_allowed};
+use xingfuma_domain::access::Action;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_queue::{DispatchQueue, Hint, QueueError};
 use xingfuma_store::audit::{self, AuditEntry};
@@ -110,7 +110,7 @@ impl App {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<DeadRow>, AppError> {
-        let areas = areas_of(caller, Action::ReadDeadLetters)?;
+        let areas = caller.areas_of_office(Action::ReadDeadLetters)?;
         Ok(due::dead(self.store.pool(), &areas, after, limit).await?)
     }
 
@@ -126,7 +126,7 @@ impl App {
         keyed: Option<Keyed>,
         render: RenderReplayed,
     ) -> Result<Reply, AppError> {
-        let areas = areas_of(caller, Action::ReplayDeadLetter)?;
+        let areas = caller.areas_of_office(Action::ReplayDeadLetter)?;
         let (now, county) = (self.clock.now(), self.settings.county);
         let requester = audit::requesters(self.store.pool(), county, &[order]).await?;
         let subject = requester.first().map(|(_, person)| *person);
@@ -185,10 +185,4 @@ impl App {
         }
         Ok(mended.len())
     }
-}
-
-/// The areas in which the caller may do this.
-fn areas_of(caller: &Caller, action: Action) -> Result<Vec<AreaCode>, AppError> {
-    let areas = areas_allowed(&caller.actor, action);
-    if areas.is_empty() { Err(AppError::Forbidden) } else { Ok(areas) }
 }

@@ -141,7 +141,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<HazardRow>, AppError> {
-        let areas = self.watched_areas(caller, area)?;
+        let areas = caller.areas_asked(Action::ReadBoard, area)?;
         Ok(hazards::list(self.store.pool(), &areas, open, before, limit).await?)
     }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
-use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::scoring::{PostedTransaction, SourceType, may_decide, release, void};
 use xingfuma_store::holds::{self, HoldRow};
 use xingfuma_store::ledger::{self, Booked, Booking};
@@ -27,8 +26,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn holds(&self, caller: &Caller, part: Part) -> Result<Vec<HoldRow>, AppError> {
-        let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadClaims);
         let (county, person) = (self.settings.county, caller.actor.person);
         let rows =
             holds::list(self.store.pool(), county, person, &areas, part.pending, part.before, part.limit);

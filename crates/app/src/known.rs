@@ -16,10 +16,11 @@ use xingfuma_domain::dispatch::{AssignMode, Decision, History, MemberFacts, Ques
 use xingfuma_store::duty::{self, KnownRow};
 
 use crate::directory::{Directory, Team};
+use crate::worker::BATCH_OF_ONE_WRITER;
 use crate::{App, AppError};
 
-/// A round of so many orders shows that the queue is long: no more go into one on SQLite.
-const LONG: usize = 16;
+/// A round of so many orders shows that the queue is long.
+const LONG: usize = BATCH_OF_ONE_WRITER;
 /// How long what was read is good for other rounds.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
-use xingfuma_domain::access::Actor;
+use xingfuma_domain::access::{Action, Actor, allow, areas_allowed};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::deadline::{Calendar, QuietHours};
 use xingfuma_domain::hazard::Threshold;
@@ -385,6 +385,36 @@ impl Caller {
     pub(crate) fn own(&self) -> Result<PersonPrivate, AppError> {
         let Some(sealed) = &self.private else { return Ok(PersonPrivate::default()) };
         PersonPrivate::open(&self.data_key, self.actor.person, sealed)
+    }
+
+    /// The areas in which he may do it: none for most of those who ask, whose own things are shown all the same.
+    pub(crate) fn areas(&self, action: Action) -> Vec<AreaCode> {
+        areas_allowed(&self.actor, action)
+    }
+
+    /// The areas in which he may do it, where nothing is shown to those who may nowhere.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] when there is none.
+    pub(crate) fn areas_of_office(&self, action: Action) -> Result<Vec<AreaCode>, AppError> {
+        let areas = self.areas(action);
+        if areas.is_empty() { Err(AppError::Forbidden) } else { Ok(areas) }
+    }
+
+    /// The area that he asks for, or all those in which he may do it.
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`] when he may not do it there, or nowhere.
+    pub(crate) fn areas_asked(
+        &self,
+        action: Action,
+        area: Option<AreaCode>,
+    ) -> Result<Vec<AreaCode>, AppError> {
+        match area {
+            Some(area) if allow(&self.actor, action, area) => Ok(vec![area]),
+            Some(_) => Err(AppError::Forbidden),
+            None => self.areas_of_office(action),
+        }
     }
 
     /// The words by which his own texts may give him away.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::{LineStatus, PeriodStatus, YearMonth, may_decide, reversal};
 use xingfuma_store::ledger::{self, Booked, Booking};
@@ -355,8 +355,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<ObjectionRow>, AppError> {
-        let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadClaims);
         let (pool, county, me) = (self.store.pool(), self.settings.county, caller.actor.person);
         Ok(objections::list(pool, county, month, me, &areas, before, limit).await?)
     }

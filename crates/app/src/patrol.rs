@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
-use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::order::{Channel, Kind};
 use xingfuma_domain::scoring::{PatrolledFacts, Stretch, on_patrolled};
 use xingfuma_store::ledger::{self, Booking};
@@ -115,8 +114,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<PatrolRow>, AppError> {
-        let reading = [Role::GridLeader, Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadActivity);
         let (pool, county) = (self.store.pool(), self.settings.county);
         Ok(patrols::list(pool, county, caller.actor.person, &areas, before, limit).await?)
     }

@@ -2,7 +2,7 @@
 //! that was lost. Whoever scans it learns of it at once at this server, within a second at the others.
 
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, allow, areas_allowed};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::badge::BadgeNumber;
 use xingfuma_domain::sign::SignCode;
@@ -132,10 +132,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<ReportRow>, AppError> {
-        let areas = areas_allowed(&caller.actor, Action::ReadSignReports);
-        if areas.is_empty() {
-            return Err(AppError::Forbidden);
-        }
+        let areas = caller.areas_of_office(Action::ReadSignReports)?;
         Ok(signs::open_reports(self.store.pool(), self.settings.county, &areas, before, limit).await?)
     }
 

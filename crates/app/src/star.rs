@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, Role, allow};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::deadline::Calendar;
 use xingfuma_domain::scoring::{
@@ -334,8 +334,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<StarObjectionRow>, AppError> {
-        let reading = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadClaims);
         let (pool, county, me) = (self.store.pool(), self.settings.county, caller.actor.person);
         Ok(stars::objections(pool, county, me, &areas, before, limit).await?)
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, allow, areas_allowed};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::scoring::china_date;
 use xingfuma_domain::training::{faults, is_held_for, people_fault, person_faults};
@@ -51,9 +51,7 @@ impl App {
         new: &NewTraining,
         once: &Once<TrainingRow>,
     ) -> Result<Reply, AppError> {
-        if areas_allowed(&caller.actor, Action::KeepTrainings).is_empty() {
-            return Err(AppError::Forbidden);
-        }
+        caller.areas_of_office(Action::KeepTrainings)?;
         if let Some(reply) = self.done_before(once).await? {
             return Ok(reply);
         }
@@ -161,10 +159,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<TrainingRow>, AppError> {
-        let areas = areas_allowed(&caller.actor, Action::ReadTrainings);
-        if areas.is_empty() {
-            return Err(AppError::Forbidden);
-        }
+        let areas = caller.areas_of_office(Action::ReadTrainings)?;
         Ok(trainings::list(self.store.pool(), self.settings.county, &areas, before, limit).await?)
     }
 

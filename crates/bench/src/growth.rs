@@ -25,6 +25,13 @@ const READS_MS: f64 = 3.0;
 /// The p99 of each thing in each round, in milliseconds.
 type Rounds = BTreeMap<String, Vec<f64>>;
 
+/// What was measured with so many orders stored.
+#[derive(Default)]
+struct Measured {
+    steps: Rounds,
+    reads: Rounds,
+}
+
 /// Steps and reads with [`FEW`] orders and with so many.
 pub(crate) async fn measure(
     stage: &mut Stage,
@@ -38,17 +45,17 @@ pub(crate) async fn measure(
     fill(stage, few, orders).await;
     note_size(stage, orders, report).await;
     let after = measured(stage, rounds, during).await;
-    for (name, rounds) in &after {
-        let (few_ms, many_ms) = (median(&before[name]), median(rounds));
-        let p99 = |orders: u64| format!("{name}, {PER_SECOND}/s with {orders} orders stored, p99");
-        let is_step = name == "place" || name == "dispatch" || STEPS.iter().any(|(verb, ..)| verb == name);
-        let at_most = if is_step { Limit::None } else { Limit::AtMost(READS_MS) };
-        report.add(Figure::new(&p99(few), few_ms, "ms", Limit::None));
-        report.add(Figure::new(&p99(orders), many_ms, "ms", at_most));
-        if is_step {
-            let grown = format!("{name}, p99 with {orders} orders against that with {few}");
-            report.add(Figure::new(&grown, many_ms / few_ms, "×", Limit::AtMost(STEPS_GROW)));
-        }
+    let p99 = |name: &str, orders: u64| format!("{name}, {PER_SECOND}/s with {orders} orders stored, p99");
+    for (name, rounds) in &after.steps {
+        let (few_ms, many_ms) = (median(&before.steps[name]), median(rounds));
+        report.add(Figure::new(&p99(name, few), few_ms, "ms", Limit::None));
+        report.add(Figure::new(&p99(name, orders), many_ms, "ms", Limit::None));
+        let grown = format!("{name}, p99 with {orders} orders against that with {few}");
+        report.add(Figure::new(&grown, many_ms / few_ms, "×", Limit::AtMost(STEPS_GROW)));
+    }
+    for (name, rounds) in &after.reads {
+        report.add(Figure::new(&p99(name, few), median(&before.reads[name]), "ms", Limit::None));
+        report.add(Figure::new(&p99(name, orders), median(rounds), "ms", Limit::AtMost(READS_MS)));
     }
 }
 
@@ -61,45 +68,44 @@ async fn note_size(stage: &Stage, orders: u64, report: &mut Report) {
 }
 
 /// The first round is not counted: it prepares statements and touches pages.
-async fn measured(stage: &mut Stage, rounds: usize, during: Duration) -> Rounds {
+async fn measured(stage: &mut Stage, rounds: usize, during: Duration) -> Measured {
     forget_waiting(stage).await;
-    let mut all = Rounds::new();
+    let (mut unheeded, mut measured) = (Measured::default(), Measured::default());
     for round in 0..=rounds {
         stage.people.renew();
-        let mut of_round = BTreeMap::new();
-        steps(stage, during, &mut of_round).await;
-        reads(stage, during, &mut of_round).await;
-        if round > 0 {
-            for (name, p99) in of_round {
-                all.entry(name).or_default().push(p99);
-            }
-        }
+        let into = if round == 0 { &mut unheeded } else { &mut measured };
+        steps(stage, during, &mut into.steps).await;
+        reads(stage, during, &mut into.reads).await;
     }
-    all
+    measured
 }
 
-async fn steps(stage: &mut Stage, during: Duration, p99: &mut BTreeMap<String, f64>) {
+fn note(rounds: &mut Rounds, name: &str, p99: f64) {
+    rounds.entry(name.to_owned()).or_default().push(p99);
+}
+
+async fn steps(stage: &mut Stage, during: Duration, into: &mut Rounds) {
     let mut source = Placements { keep: true, ..placements(stage, Side::Product, 0, usize::MAX) };
     let placed = at_rate(stage, during, &mut source).await;
     stage.wait_until_dispatched(Duration::from_secs(60)).await;
-    p99.insert("place".to_owned(), placed.quantile_ms(0.99));
-    p99.insert("dispatch".to_owned(), quantile(&dispatched_after(stage, &placed.ids).await, 0.99));
+    note(into, "place", placed.quantile_ms(0.99));
+    note(into, "dispatch", quantile(&dispatched_after(stage, &placed.ids).await, 0.99));
     forget_waiting(stage).await;
     let orders = (f64::from(PER_SECOND) * during.as_secs_f64()).ceil() as usize;
     let open = dispatched(stage, Side::Product, orders).await;
     for (verb, body, _) in STEPS {
         let mut source = requests(stage, Side::Product, verb, body, &open);
         let outcome = at_rate(stage, during, &mut source).await;
-        p99.insert(verb.to_owned(), outcome.quantile_ms(0.99));
+        note(into, verb, outcome.quantile_ms(0.99));
     }
     forget_waiting(stage).await;
 }
 
-async fn reads(stage: &Stage, during: Duration, p99: &mut BTreeMap<String, f64>) {
-    let one = of_placed_orders(stage).await;
+async fn reads(stage: &Stage, during: Duration, into: &mut Rounds) {
+    let one = of_placed_orders(stage, Side::Product).await;
     for (name, requests) in [("one order", one)].into_iter().chain(lists(stage)) {
         let outcome = at_rate(stage, during, &mut InTurn::new(requests)).await;
-        p99.insert(name.to_owned(), outcome.quantile_ms(0.99));
+        note(into, name, outcome.quantile_ms(0.99));
     }
 }
 

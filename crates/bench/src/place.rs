@@ -74,18 +74,17 @@ async fn one_round(
 pub(crate) async fn measure_two_servers(stage: &mut Stage, pace: Pace, report: &mut Report) {
     stage.stop_worker();
     let second = stage.fleet.start_server("second", &[]);
-    let (one, two) = ([stage.product()], [stage.product(), address(second.base())]);
+    let servers = [stage.product(), address(second.base())];
     let (mut done, mut ratios) = (0, Vec::new());
     for round in 0..=pace.rounds {
         stage.people.renew();
         let mut per_second = [0.0; 2];
-        for side in Side::in_turn(round) {
-            // Who goes first changes here too; the second server stands for the product.
-            let servers: &[_] = if side == Side::Product { &two } else { &one };
+        // Who goes first changes with the round.
+        for many in if round % 2 == 0 { [1, 2] } else { [2, 1] } {
             let mut source = placements(stage, Side::Product, done, usize::MAX);
-            let outcome = closed_over(servers, 32, pace.round, &mut source).await;
+            let outcome = closed_over(&servers[..many], 32, pace.round, &mut source).await;
             done = source.done;
-            per_second[servers.len() - 1] = outcome.per_second();
+            per_second[many - 1] = outcome.per_second();
         }
         // The first round prepares statements and touches pages.
         if round > 0 {

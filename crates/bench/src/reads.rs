@@ -19,6 +19,10 @@ const READ: i64 = 2_000;
 const RATE: u32 = 200;
 const CONNECTIONS: usize = 8;
 
+/// What was placed and not filled in.
+const PLACED: &str = "placed_at > now() - interval '1 day' AND requester_id IN \
+    (SELECT person_id FROM volunteer WHERE status = 'active')";
+
 /// One order, by the resident who placed it.
 pub(crate) async fn measure_one(stage: &mut Stage, pace: Pace, report: &mut Report) {
     for side in [Side::Product, Side::Floor] {
@@ -30,7 +34,7 @@ pub(crate) async fn measure_one(stage: &mut Stage, pace: Pace, report: &mut Repo
     for round in 0..=pace.rounds {
         stage.people.renew();
         for side in [Side::Product, Side::Floor] {
-            let mut source = InTurn::new(of_orders(stage, side).await);
+            let mut source = InTurn::new(of_placed_orders(stage, side).await);
             let before = used(stage, side);
             let outcome = closed(target(stage, side), 32, pace.round, &mut source).await;
             let seconds = used(stage, side).since(before);
@@ -45,24 +49,16 @@ pub(crate) async fn measure_one(stage: &mut Stage, pace: Pace, report: &mut Repo
     report.duels.push(duel);
 }
 
-/// The newest orders, each read by whoever placed it.
-async fn of_orders(stage: &Stage, side: Side) -> Vec<Request> {
-    let database = match side {
-        Side::Product => &stage.county,
-        Side::Floor => &stage.floor_database,
-    };
-    let text = "SELECT id, requester_id FROM orders ORDER BY id DESC LIMIT $1";
-    let rows = database.query(text, &[&READ]).await.expect("orders");
-    rows.iter().map(|row| of_order(stage, side, row)).collect()
-}
-
 /// The newest orders that were really placed, each read by whoever placed it. What was filled in is sealed for the order
 /// that it was copied from, and nobody can open it.
-pub(crate) async fn of_placed_orders(stage: &Stage) -> Vec<Request> {
-    let text = "SELECT id, requester_id FROM orders WHERE placed_at > now() - interval '1 day' AND requester_id IN \
-        (SELECT person_id FROM volunteer WHERE status = 'active') ORDER BY id DESC LIMIT $1";
-    let rows = stage.county.query(text, &[&READ]).await.expect("orders");
-    rows.iter().map(|row| of_order(stage, Side::Product, row)).collect()
+pub(crate) async fn of_placed_orders(stage: &Stage, side: Side) -> Vec<Request> {
+    let (database, placed) = match side {
+        Side::Product => (&stage.county, PLACED),
+        Side::Floor => (&stage.floor_database, "TRUE"),
+    };
+    let text = format!("SELECT id, requester_id FROM orders WHERE {placed} ORDER BY id DESC LIMIT $1");
+    let rows = database.query(&text, &[&READ]).await.expect("orders");
+    rows.iter().map(|row| of_order(stage, side, row)).collect()
 }
 
 fn of_order(stage: &Stage, side: Side, row: &Row) -> Request {

@@ -272,7 +272,7 @@ pub enum Action {
     ClaimForOther,
     /// Claim that points be taken from somebody.
     ClaimDeduction,
-    /// See claims and appeals of others.
+    /// See claims, appeals and objections of others, and points on hold.
     ReadClaims,
     /// Decide claims and appeals in which one has no part.
     DecideClaim,

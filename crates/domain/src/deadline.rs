@@ -19,7 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::day::{DAY_SECONDS, day_start, split_seconds};
 
 mod calendar;
-mod day;
+pub(crate) mod day;
 mod limit;
 mod quiet_hours;
 

@@ -178,14 +178,18 @@ impl Running {
     /// Works on the queue, sweeps, tells people, in the house and outside.
     pub(crate) fn work(&mut self) {
         let consumer = format!("{}-{}", std::process::id(), self.app.new_id().simple());
-        let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(in_background(async move { app.run_worker(consumer, stop).await })));
-        let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(in_background(async move { app.run_sweep(stop).await })));
-        let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(in_background(async move { app.run_notifier(stop).await })));
-        let (app, stop) = (self.app.clone(), self.stop.subscribe());
-        self.tasks.push(tokio::spawn(in_background(async move { app.run_senders(stop).await })));
+        self.spawn_in_background(|app, stop| async move { app.run_worker(consumer, stop).await });
+        self.spawn_in_background(|app, stop| async move { app.run_sweep(stop).await });
+        self.spawn_in_background(|app, stop| async move { app.run_notifier(stop).await });
+        self.spawn_in_background(|app, stop| async move { app.run_senders(stop).await });
+    }
+
+    fn spawn_in_background<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        work: impl FnOnce(App, watch::Receiver<bool>) -> F,
+    ) {
+        let work = work(self.app.clone(), self.stop.subscribe());
+        self.tasks.push(tokio::spawn(in_background(work)));
     }
 
     /// Serves until SIGTERM or SIGINT; requests under way are answered.

@@ -185,7 +185,6 @@ impl World {
         let (_, path) = operation.split_once(' ').expect("a method and a path");
         let path =
             if path == "/api/v1/audit" { format!("{path}?personId={NOTHING}") } else { path.to_owned() };
-        let path = path.replace("{id}", id).replace("{code}", &self.sign).replace("{number}", &self.badge);
         // A question that can be answered.
         let path = match operation {
             "GET /api/v1/orders/similar" => format!("{path}?categoryCode=errand&signCode={}", self.sign),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use xingfuma_domain::access::{Action, allow, areas_allowed};
+use xingfuma_domain::access::{Action, allow};
 use xingfuma_domain::scoring::{
     AppealRefusal, PostedTransaction, SourceType, check_appeal, may_decide, reversal,
 };
@@ -28,7 +28,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn appeals(&self, caller: &Caller, part: Part) -> Result<Vec<AppealRow>, AppError> {
-        let areas = areas_allowed(&caller.actor, Action::ReadClaims);
+        let areas = caller.areas(Action::ReadClaims);
         Ok(claims::appeals(self.store.pool(), &self.filter(caller, &areas, part)).await?)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use xingfuma_domain::access::{self, Action, Role};
+use xingfuma_domain::access::Action;
 use xingfuma_domain::area::AreaCode;
 use xingfuma_domain::message::Preferences;
 use xingfuma_sms::SmsSender;
@@ -169,27 +169,10 @@ impl App {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<Unread>, AppError> {
-        let areas = self.watched_areas(caller, area)?;
+        let areas = caller.areas_asked(Action::ReadBoard, area)?;
         let before = self.clock.now() - UNREAD_AFTER;
         let found =
             inbox::never_read(self.store.pool(), &areas, before, UNREAD_AT_LEAST, after, limit).await?;
         Ok(found)
-    }
-
-    /// The area asked for, or all areas over which the caller watches.
-    pub(crate) fn watched_areas(
-        &self,
-        caller: &Caller,
-        area: Option<AreaCode>,
-    ) -> Result<Vec<AreaCode>, AppError> {
-        let areas: Vec<AreaCode> = match area {
-            Some(area) => vec![area],
-            None => {
-                let watching = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-                watching.into_iter().flat_map(|role| caller.actor.areas(role)).collect()
-            }
-        };
-        let all = areas.iter().all(|area| access::allow(&caller.actor, Action::ReadBoard, *area));
-        if all && !areas.is_empty() { Ok(areas) } else { Err(AppError::Forbidden) }
     }
 }

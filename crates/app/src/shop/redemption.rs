@@ -203,8 +203,7 @@ impl App {
     /// # Errors
     /// When the database fails.
     pub async fn redemptions(&self, caller: &Caller, part: ShopPart) -> Result<Vec<RedemptionRow>, AppError> {
-        let reading = [Role::Shopkeeper, Role::Dispatcher, Role::CountyAdmin, Role::Auditor];
-        let areas: Vec<AreaCode> = reading.into_iter().flat_map(|role| caller.actor.areas(role)).collect();
+        let areas = caller.areas(Action::ReadShopBooks);
         let filter = Filter {
             county: self.settings.county,
             person: caller.actor.person,

@@ -1,7 +1,7 @@
 //! Posts as they are read: the showcase for everybody, and what waits for the caller.
 
 use uuid::Uuid;
-use xingfuma_domain::access::Role;
+use xingfuma_domain::access::Action;
 use xingfuma_domain::media::LinkFor;
 use xingfuma_store::media::{self, MediaRow};
 use xingfuma_store::posts::{self, PostRow};
@@ -67,10 +67,7 @@ impl App {
         before: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<PostSeen>, AppError> {
-        let areas: Vec<_> = [Role::Dispatcher, Role::CountyAdmin, Role::Auditor]
-            .into_iter()
-            .flat_map(|role| caller.actor.areas(role))
-            .collect();
+        let areas = caller.areas(Action::ReadPendingPost);
         let (county, person) = (self.settings.county, caller.actor.person);
         let rows = posts::pending(self.store.pool(), county, person, &areas, before, limit).await?;
         rows.into_iter().map(|post| self.post_seen(post)).collect()

@@ -8,7 +8,7 @@ pub(super) const DAY_SECONDS: i64 = 24 * 60 * 60;
 const CHINA_OFFSET_SECONDS: i64 = 8 * 60 * 60;
 
 /// The day of `at` and the whole seconds passed in it.
-pub(super) fn split_seconds(at: DateTime<Utc>) -> (i64, i64) {
+pub(crate) fn split_seconds(at: DateTime<Utc>) -> (i64, i64) {
     let seconds = local_seconds(at);
     (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS))
 }

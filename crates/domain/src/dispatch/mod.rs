@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::area::{AreaCode, Level};
-use crate::deadline::Urgency;
+use crate::deadline::{Urgency, day::split_seconds};
 use crate::order::Kind;
 
 pub use people::{MemberFacts, PersonCandidate};
@@ -289,8 +289,12 @@ fn usual_patience(question: &Question, scarce: bool) -> i64 {
         (_, Urgency::Priority) => (question.accept_within_seconds / question.rules().tries).min(1_200),
         (_, _) => 1_800,
     };
-    let china_hour = (question.at.timestamp() + 8 * 3_600).rem_euclid(86_400) / 3_600;
-    if EVENING.contains(&china_hour) { patience * question.rules().evening_thirds / 3 } else { patience }
+    let (_, second_of_day) = split_seconds(question.at);
+    if EVENING.contains(&(second_of_day / 3_600)) {
+        patience * question.rules().evening_thirds / 3
+    } else {
+        patience
+    }
 }
 
 fn weigh(question: &Question, team: &TeamFacts) -> Candidate {

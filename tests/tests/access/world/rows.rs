@@ -13,10 +13,14 @@ pub(crate) const ROUND: &str = "01900000-0000-7000-8000-000000000055";
 /// An id that nothing has.
 pub(crate) const NOTHING: &str = "01900000-0000-7000-8000-000000000000";
 
+/// An id, as SQL of the database has it.
+fn bytes(id: &str, is_postgres: bool) -> String {
+    if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) }
+}
+
 /// SQL that makes a person a volunteer of the team of another grid.
 pub(crate) fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> String {
-    let bytes =
-        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let bytes = |id: &str| bytes(id, is_postgres);
     let (grant, person) = (bytes(NEW_GRANT), bytes(person));
     format!(
         "INSERT INTO role_grant (id, county, person_id, role, area_code, team_id, granted_at) \
@@ -28,8 +32,7 @@ pub(crate) fn become_volunteer(person: &str, grid: &str, is_postgres: bool) -> S
 
 /// SQL that writes a hazard that its station has answered.
 pub(crate) fn answered_hazard(grid: &str, is_postgres: bool) -> String {
-    let bytes =
-        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let bytes = |id: &str| bytes(id, is_postgres);
     let (id, nobody, at) = (bytes(HAZARD), bytes(NOTHING), "'2026-01-01T00:00:00+00:00'");
     format!(
         "INSERT INTO hazard (id, county, area_code, category, number, times, first_at, last_at, found_at, cause, \
@@ -40,8 +43,7 @@ pub(crate) fn answered_hazard(grid: &str, is_postgres: bool) -> String {
 
 /// SQL that shows a round of stars with a hundred lines of people whom nobody knows, for ever.
 pub(crate) fn round_of_stars(grid: &str, is_postgres: bool) -> [String; 2] {
-    let bytes =
-        |id: &str| if is_postgres { format!("'{id}'") } else { format!("X'{}'", id.replace('-', "")) };
+    let bytes = |id: &str| bytes(id, is_postgres);
     let (round, nobody) = (bytes(ROUND), bytes(NOTHING));
     let hash = if is_postgres { "''::bytea" } else { "X''" };
     let lines = (1..=100).map(|number| {
