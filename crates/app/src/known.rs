@@ -21,8 +21,9 @@ use crate::{App, AppError};
 
 /// A round of so many orders shows that the queue is long.
 const LONG: usize = BATCH_OF_ONE_WRITER;
-/// How long what was read is good for other rounds.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long what was read is good for other rounds: to read a whole county's people costs as much as to dispatch some
+/// hundred orders.
+const GOOD_FOR: Duration = Duration::from_secs(3);
 
 /// What rounds of a long queue have read lately.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@
 //! round: whoever was just told of one has rested least for the next.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -38,6 +39,9 @@ impl App {
         stored.sort_unstable_by_key(|stored| stored.order.id);
         let waiting: Vec<_> = stored.into_iter().filter(waits).map(|stored| (stored, Hat::Queue)).collect();
         let since = waiting_since(&waiting);
+        if hints.len() == self.round() {
+            self.reached.note(since.values().min().copied(), Instant::now());
+        }
         let changes = self.offers(waiting).await?;
         let written = self.commit_offers(&since, changes).await?;
         Ok(written.into_iter().filter(|done| *done).count())

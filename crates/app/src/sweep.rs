@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 use uuid::Uuid;
-use xingfuma_domain::order::{Command, DueKind, Hat, State};
+use xingfuma_domain::order::{Command, DueKind, HINT_GRACE_SECONDS, Hat, State};
 use xingfuma_store::due::{self, Leased};
 use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
@@ -23,6 +23,8 @@ use crate::{App, AppError, dead_letters};
 const PAUSE_AT_MOST: Duration = Duration::from_millis(500);
 /// A lease ends by itself after this long.
 const LEASE: TimeDelta = TimeDelta::seconds(10);
+/// After it an order that waits is due: its hint may have been lost.
+const HINT_GRACE: TimeDelta = TimeDelta::seconds(HINT_GRACE_SECONDS);
 /// Rows leased at once: what a round costs beside its rows is shared by so many.
 const BATCH: u64 = 500;
 /// Rounds side by side on PostgreSQL, when much is due: while one is with the database, the policy thinks about the next.
@@ -67,7 +69,8 @@ impl App {
     /// When rows cannot be leased. A row that fails by itself is noted and comes again when its lease ends.
     pub async fn sweep_once(&self) -> Result<usize, AppError> {
         let now = self.clock.now();
-        let leased = due::lease(&self.store, now, now + LEASE, BATCH).await?;
+        let hinted = self.reached.since(Instant::now()).map(|since| since + HINT_GRACE);
+        let leased = due::lease(&self.store, now, now + LEASE, hinted, BATCH).await?;
         self.fire_or_split(&leased).await;
         Ok(leased.len())
     }
@@ -196,6 +199,10 @@ impl App {
     }
 
     async fn until_next(&self) -> Duration {
+        // What is due first is left to the queue: to look again at once would find the same.
+        if self.reached.since(Instant::now()).is_some() {
+            return PAUSE_AT_MOST;
+        }
         let next = due::next_wake(self.store.pool()).await.ok().flatten();
         let left = next.map(|at| (at - self.clock.now()).to_std().unwrap_or(Duration::from_millis(50)));
         left.map_or(PAUSE_AT_MOST, |left| left.clamp(Duration::from_millis(5), PAUSE_AT_MOST))

@@ -5,8 +5,10 @@
 //! and so comes again; after [`ATTEMPTS`] deliveries that failed for a reason of the order's own it becomes a dead letter
 //! and the order is marked on the board ([`crate::dead_letters`]).
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use xingfuma_queue::{Delivery, Hint, QueueError};
 use xingfuma_store::in_background;
@@ -28,6 +30,30 @@ pub const ATTEMPTS: u32 = 5;
 /// The pause after an error of the queue: they can come at once.
 const AFTER_ERROR: Duration = Duration::from_millis(200);
 
+/// How long it is believed that the queue is long.
+const LONG_FOR: Duration = Duration::from_secs(1);
+
+/// How far rounds of a long queue have come. A queue is read in the order in which hints came, so the hints of orders that
+/// wait since a later moment are still in it: for the sweep to look after them, as it does for orders whose hints were
+/// lost, would be the same work twice, at the worst of times.
+#[derive(Debug, Default)]
+pub(crate) struct Reached(Mutex<Option<(DateTime<Utc>, Instant)>>);
+
+impl Reached {
+    /// A full round has come to orders that wait since then, the oldest of them.
+    pub(crate) fn note(&self, since: Option<DateTime<Utc>>, now: Instant) {
+        if let Some(since) = since {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((since, now));
+        }
+    }
+
+    /// The moment since which the oldest wait whose hints are still in the queue; none while it is short.
+    pub(crate) fn since(&self, now: Instant) -> Option<DateTime<Utc>> {
+        let (since, noted) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        (now.saturating_duration_since(noted) < LONG_FOR).then_some(since)
+    }
+}
+
 impl App {
     /// Works for ever, until told to stop; what is in hand is finished.
     pub async fn run_worker(&self, consumer: String, stop: watch::Receiver<bool>) {
@@ -35,7 +61,8 @@ impl App {
         tokio::join!(futures_util::future::join_all(rounds), self.reclaim_on(&consumer, stop.clone()));
     }
 
-    fn round(&self) -> usize {
+    /// Hints taken in one read at most.
+    pub(crate) fn round(&self) -> usize {
         if self.store.is_postgres() { BATCH } else { BATCH_OF_ONE_WRITER }
     }
 
@@ -158,5 +185,23 @@ impl App {
         if let Err(error) = self.queue.bury(delivery, &error.to_string()).await {
             tracing::warn!(%order, %error, "a dead letter could not be put aside in the queue");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_long_for_a_second_after_a_full_round() {
+        let (reached, now) = (Reached::default(), Instant::now());
+        assert_eq!(reached.since(now), None);
+        let [first, then] = [1, 2].map(|seconds| DateTime::from_timestamp(seconds, 0));
+        reached.note(first, now);
+        assert_eq!(reached.since(now + LONG_FOR / 2), first);
+        reached.note(then, now + LONG_FOR / 2);
+        reached.note(None, now + LONG_FOR / 2);
+        assert_eq!(reached.since(now + LONG_FOR), then, "hints that are all void say nothing");
+        assert_eq!(reached.since(now + LONG_FOR * 2), None);
     }
 }

@@ -72,7 +72,8 @@ pub(crate) fn row(order: &Order) -> Option<[Value; 9]> {
 }
 
 /// Leases up to `limit` rows that are due, oldest first. Several processes never lease the same row at once; a lease
-/// that its holder does not live to use ends by itself.
+/// that its holder does not live to use ends by itself. Orders that wait to be dispatched are left alone where they fall
+/// due after `hinted_after`: the queue has not come to their hints yet.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,19 +81,24 @@ pub async fn lease(
     store: &Store,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
+    hinted_after: Option<DateTime<Utc>>,
     limit: u64,
 ) -> Result<Vec<Leased>, StoreError> {
     let choice = format!(
         "SELECT order_id FROM due WHERE wake_at <= $1 AND dead IS NULL \
-         AND (leased_until IS NULL OR leased_until <= $1) ORDER BY wake_at LIMIT {limit}"
+         AND (leased_until IS NULL OR leased_until <= $1) AND (wake_at <= $3 OR kind <> 'dispatch') \
+         ORDER BY wake_at LIMIT {limit}"
     );
+    let hinted_after = hinted_after.unwrap_or(now);
     let next = sql::next_free(store, &choice, "due");
     let text = format!(
         "{next} UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM next) \
          RETURNING order_id, kind, epoch, failures"
     );
     crate::transact(store, move |conn| {
-        Box::pin(async move { sql::all(conn, &text, vec![now.into(), until.into()]).await })
+        Box::pin(
+            async move { sql::all(conn, &text, vec![now.into(), until.into(), hinted_after.into()]).await },
+        )
     })
     .await
 }

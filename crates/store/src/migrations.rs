@@ -111,6 +111,7 @@ impl MigratorTrait for Migrator {
                 text: include_str!("../schema/0062_members_by_team.sql"),
             }),
             Box::new(Step { name: "m0063_trainings", text: include_str!("../schema/0063_trainings.sql") }),
+            Box::new(Step { name: "m0064_room", text: include_str!("../schema/0064_room.sql") }),
         ]
     }
 }

@@ -1,14 +1,17 @@
 //! Time passing: what is due happens at its moment and not a millisecond earlier, once, and once also after downtime or
 //! under several sweeps. The moments are written out here by hand, from the time limits and the working calendar.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use xingfuma_app::{command::Request, place::PlaceRequest};
 use xingfuma_domain::{
     area::Level,
     deadline::Urgency,
-    order::{Event, Hat, Record, State, Status},
+    order::{Event, HINT_GRACE_SECONDS, Hat, Record, State, Status},
 };
+use xingfuma_queue::Hint;
 use xingfuma_store::due;
 
 use crate::{on_both_databases, small_county::SmallCounty};
@@ -21,6 +24,7 @@ on_both_databases!(
     a_lost_hint_is_found_after_its_grace,
     a_question_and_a_promise_run_out_once,
     what_a_dead_sweep_had_leased_comes_again,
+    the_sweep_leaves_to_the_queue_what_the_queue_will_come_to,
     an_urgent_order_does_not_wait_for_the_morning,
 );
 
@@ -203,10 +207,32 @@ async fn what_a_dead_sweep_had_leased_comes_again(county: SmallCounty) {
     let tuesday = moment("2026-03-10T01:00:00Z");
     county.advance_to(tuesday);
     let until = tuesday + TimeDelta::seconds(10);
-    let leased = due::lease(&county.app.store, tuesday, until, 10).await.expect("the database is there");
+    let leased =
+        due::lease(&county.app.store, tuesday, until, None, 10).await.expect("the database is there");
     assert_eq!(leased.len(), 1);
     assert_eq!(county.sweep().await, 0, "another has it");
     fires_at(&county, order, until).await;
+}
+
+/// While the queue is long, orders whose hints it has not come to are its own; one that is older, and everything else that
+/// is due, are not.
+async fn the_sweep_leaves_to_the_queue_what_the_queue_will_come_to(county: SmallCounty) {
+    let dispatched = county.place("dispatched").await;
+    let hint = Hint { order_id: dispatched, epoch: 0 };
+    assert_eq!(county.app.dispatch_all(&[hint]).await.expect("the database is there"), 1);
+    let older = county.place("older").await;
+    let reached = county.app.clock.now() + TimeDelta::seconds(HINT_GRACE_SECONDS);
+    county.advance_to(county.app.clock.now() + MILLISECOND);
+    let newer = county.place("newer").await;
+    let tuesday = moment("2026-03-10T01:00:00Z");
+    county.advance_to(tuesday);
+    let until = tuesday + TimeDelta::seconds(10);
+    let leased = due::lease(&county.app.store, tuesday, until, Some(reached), 10).await;
+    let leased: BTreeSet<Uuid> =
+        leased.expect("the database is there").iter().map(|row| row.order_id).collect();
+    assert_eq!(leased, BTreeSet::from([dispatched, older]));
+    assert_eq!(county.sweep().await, 1, "nobody has seen a long queue");
+    assert_eq!(county.order(newer).await.status(), Status::Dispatched);
 }
 
 /// On a Saturday at 23:00 in China.
