@@ -1,7 +1,8 @@
 //! What the policy is to know of teams and of their members: read once for a whole round.
 //!
-//! While the queue is long, what was read is good for the rounds of the next second too, with what this process offered
-//! meanwhile counted in (of rounds side by side, for those after them). It is most of what a round asks of the database.
+//! While several orders come at a time, what was read is good for the rounds of the next three seconds too, with what this
+//! process offered meanwhile counted in (of rounds side by side, for those after them). It is most of what a round asks of
+//! the database.
 //! Only what the policy prefers may rest on it. Where one person is named, nothing behind the policy looks again how many
 //! orders he has: such questions read anew. And that nobody is left is said of no facts but fresh ones.
 
@@ -16,16 +17,15 @@ use xingfuma_domain::dispatch::{AssignMode, Decision, History, MemberFacts, Ques
 use xingfuma_store::duty::{self, KnownRow};
 
 use crate::directory::{Directory, Team};
-use crate::worker::BATCH_OF_ONE_WRITER;
 use crate::{App, AppError};
 
-/// A round of so many orders shows that the queue is long.
-const LONG: usize = BATCH_OF_ONE_WRITER;
+/// A round of so many orders shows that orders come faster than they are dispatched one by one.
+const SEVERAL: usize = 2;
 /// How long what was read is good for other rounds: to read a whole county's people costs as much as to dispatch some
 /// hundred orders.
 const GOOD_FOR: Duration = Duration::from_secs(3);
 
-/// What rounds of a long queue have read lately.
+/// What rounds of several orders have read lately.
 #[derive(Debug, Default)]
 pub(crate) struct Lately(Mutex<Known>);
 
@@ -111,7 +111,7 @@ impl App {
         questions: &[Question],
     ) -> Result<Known, AppError> {
         let asked = asked(directory, questions);
-        if questions.len() < LONG {
+        if questions.len() < SEVERAL {
             let mut known = Known::default();
             self.read(&mut known, asked, questions).await?;
             return Ok(known);
@@ -171,12 +171,13 @@ impl Known {
             let members = skills.into_iter().map(|skill| (skill, Vec::new())).collect();
             self.0.insert(team, KnownTeam { read_at, of_this_round: true, own: None, members });
         }
-        for row in rows {
+        for mut row in rows {
             let Some(team) = self.0.get_mut(&row.team_id) else { continue };
-            match &row.skill {
+            // The members lie under their skill: a county's rows are kept, and copied for each round, without it.
+            match row.skill.take() {
                 None => team.own = Some(row),
                 Some(skill) => {
-                    if let Some(members) = team.members.get_mut(skill) {
+                    if let Some(members) = team.members.get_mut(&skill) {
                         members.push(row);
                     }
                 }
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_good_for_a_second_and_for_the_skills_that_were_asked_for() {
+    fn what_was_read_is_good_for_a_while_and_for_the_skills_that_were_asked_for() {
         let (lately, now) = (Lately::default(), Instant::now());
         keep(&lately, &["便民", "调解"], now);
         let there = |skills: &[&str], later| !lately.of(&asking(skills), now + later).0.is_empty();

@@ -18,7 +18,7 @@ use crate::{App, AppError, dead_letters};
 /// Hints taken in one read, and offered in one commit.
 const BATCH: usize = 128;
 /// As [`BATCH`] on SQLite, which has one writer: a long round would keep everybody who places waiting.
-pub(crate) const BATCH_OF_ONE_WRITER: usize = 16;
+const BATCH_OF_ONE_WRITER: usize = 16;
 /// Rounds side by side: while one is with the database, the policy thinks about the next.
 const SIDE_BY_SIDE: usize = 2;
 /// The longest wait for a hint.
