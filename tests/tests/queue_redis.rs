@@ -9,6 +9,8 @@ use std::{
 
 use tokio::{task::JoinHandle, time::sleep};
 use uuid::Uuid;
+use xingfuma_domain::limit::Limit;
+use xingfuma_queue::limiter::{Counted, Limiter};
 use xingfuma_queue::{Delivery, Depth, DispatchQueue, Hint, Pusher, QueueError, RedisQueue, exercise};
 use xingfuma_tests::services::Redis;
 
@@ -330,6 +332,37 @@ async fn a_pusher_outlasts_the_absence_of_redis() {
     until(|| pusher.pushed() == 1).await;
     assert_eq!((pusher.pushed(), pusher.dropped(), pusher.failed()), (1, 0, 10));
     assert_eq!(drain(&queue).await, set([11]));
+}
+
+/// Requests that come together are counted in few calls, and each of them by itself: one that is refused counts nowhere,
+/// and fails nobody who came with it.
+#[tokio::test]
+async fn admissions_ride_together_and_are_counted_one_by_one() {
+    let redis = Redis::start();
+    let limiter = Arc::new(Limiter::in_redis(&redis.url(), "test").expect("an address"));
+    let shared_by_all = || Counted { key: "all".to_owned(), limit: Limit::per_minutes(50, 1) };
+    let asking: Vec<_> = (0..200)
+        .map(|number| {
+            let limiter = Arc::clone(&limiter);
+            let own = Counted { key: format!("own-{number}"), limit: Limit::per_minutes(1, 1) };
+            tokio::spawn(async move { limiter.admit(vec![own, shared_by_all()], 1_000).await.is_ok() })
+        })
+        .collect();
+    let mut admitted = 0;
+    for one in asking {
+        admitted += usize::from(one.await.expect("it ends"));
+    }
+    assert_eq!(admitted, 50);
+    assert!(limiter.is_shared(), "it was Redis that counted");
+    let lists = redis.command(&["DBSIZE"]).expect("Redis answers");
+    assert_eq!(
+        lists, "51",
+        "who is refused counts nowhere: one list for all, and one for each who was admitted"
+    );
+    let calls = redis.command(&["INFO", "commandstats"]).expect("Redis answers");
+    let calls = calls.split_once("cmdstat_evalsha:calls=").expect("it was called").1;
+    let calls: usize = calls.split_once(',').expect("a number").0.parse().expect("a number");
+    assert!(calls <= 16, "{calls} calls for 200 questions");
 }
 
 async fn until(holds: impl Fn() -> bool) {

@@ -13,54 +13,19 @@
 //! answers. [`Limiter::is_shared`] says how things stand.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
-use redis::Script;
-use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
 use xingfuma_domain::limit::{Admissions, Limit};
 
 use crate::QueueError;
-use crate::link::Link;
-use crate::nodes::Nodes;
 
-/// Longer than this no request waits for Redis to count.
-pub const ANSWER_WITHIN: Duration = Duration::from_millis(100);
-/// How long to wait before asking a Redis that was out of reach again.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+mod shared;
+
+pub use shared::ANSWER_WITHIN;
+use shared::Shared;
+
 /// After so many admissions what is over is forgotten.
 const TIDY_EVERY: u64 = 4_096;
-
-/// Looks at every list first and counts only when all of them admit: a refused attempt costs nothing anywhere.
-const ADMIT: &str = r"
-local now, wait = tonumber(ARGV[1]), 0
-for i, key in ipairs(KEYS) do
-  local most, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  local left = 0
-  if most == 0 then
-    left = window
-  else
-    local nth_last = redis.call('LINDEX', key, -most)
-    if nth_last then left = math.min(tonumber(nth_last) + window - now, window) end
-  end
-  if left > wait then wait = left end
-end
-if wait > 0 then return wait end
-for i, key in ipairs(KEYS) do
-  local most, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  if redis.call('RPUSH', key, ARGV[1]) > most then redis.call('LTRIM', key, -most, -1) end
-  redis.call('PEXPIRE', key, window)
-end
-return 0
-";
-
-/// Takes the latest admission of a moment out of each list.
-const GIVE_BACK: &str = r"
-for _, key in ipairs(KEYS) do redis.call('LREM', key, -1, ARGV[1]) end
-return 0
-";
 
 /// What is counted: a key, and the limit that it stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +54,7 @@ pub struct Wait {
 /// Counts admissions against limits.
 pub struct Limiter {
     local: Mutex<Local>,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Shared>,
 }
 
 impl std::fmt::Debug for Limiter {
@@ -104,14 +69,6 @@ struct Local {
     admitted: u64,
 }
 
-struct Shared {
-    link: Link,
-    prefix: String,
-    admit: Script,
-    give_back: Script,
-    reachable: AtomicBool,
-}
-
 impl Limiter {
     /// Counts in memory, for one process.
     #[must_use]
@@ -119,25 +76,22 @@ impl Limiter {
         Limiter { local: Mutex::default(), shared: None }
     }
 
-    /// Counts in Redis, for all processes that use the same prefix.
+    /// Counts in Redis, for all processes that use the same prefix. Starts a task on the current tokio runtime: it must be
+    /// the one that outlives the requests.
     ///
     /// # Errors
     /// [`QueueError::Settings`] when the address cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn in_redis(url: &str, prefix: &str) -> Result<Limiter, QueueError> {
-        let shared = Shared {
-            link: Link::new(Nodes::at(url)?),
-            prefix: format!("{{{prefix}:limit}}"),
-            admit: Script::new(ADMIT),
-            give_back: Script::new(GIVE_BACK),
-            reachable: AtomicBool::new(true),
-        };
-        Ok(Limiter { local: Mutex::default(), shared: Some(Arc::new(shared)) })
+        Ok(Limiter { local: Mutex::default(), shared: Some(Shared::start(url, prefix)?) })
     }
 
     /// Whether all processes count together; with one process there is nothing to share.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.shared.as_ref().is_none_or(|shared| shared.reachable.load(Ordering::Relaxed))
+        self.shared.as_ref().is_none_or(Shared::is_reachable)
     }
 
     /// Admits what all limits admit, at a moment in milliseconds since 1970. When one of them refuses, none counts.
@@ -145,7 +99,7 @@ impl Limiter {
     /// # Errors
     /// [`Wait`] with the longest of the waits.
     pub async fn admit(&self, counted: Vec<Counted>, now_ms: i64) -> Result<Admission, Wait> {
-        let shared = self.shared.as_ref().filter(|shared| shared.reachable.load(Ordering::Relaxed));
+        let shared = self.shared.as_ref().filter(|shared| shared.is_reachable());
         let answer = match shared {
             Some(shared) => shared.admit(&counted, now_ms).await,
             None => None,
@@ -156,7 +110,7 @@ impl Limiter {
 
     /// Takes an admission back: what it was for turned out not to count, such as the same request sent again.
     pub async fn give_back(&self, admission: Admission) {
-        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.reachable.load(Ordering::Relaxed)) {
+        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_reachable()) {
             shared.give_back(&admission).await;
         }
         self.local().give_back(&admission);
@@ -196,66 +150,6 @@ impl Local {
         for one in &admission.counted {
             if let Some((_, admissions)) = self.admissions.get_mut(&one.key) {
                 admissions.give_back(admission.at_ms);
-            }
-        }
-    }
-}
-
-impl Shared {
-    /// The longest wait in milliseconds, 0 when all are admitted; `None` when Redis did not say.
-    async fn admit(self: &Arc<Self>, counted: &[Counted], now_ms: i64) -> Option<i64> {
-        let asked = self.link.run(|mut connection| {
-            let mut call = self.admit.prepare_invoke();
-            call.arg(now_ms);
-            for one in counted {
-                call.key(self.key(one)).arg(one.limit.most).arg(one.limit.window_ms);
-            }
-            async move { call.invoke_async::<i64>(&mut connection).await }
-        });
-        match timeout(ANSWER_WITHIN, asked).await {
-            Ok(Ok(wait)) => Some(wait),
-            Ok(Err(error)) => self.lost(&error.to_string()),
-            Err(_) => self.lost("no answer in time"),
-        }
-    }
-
-    async fn give_back(self: &Arc<Self>, admission: &Admission) {
-        let asked = self.link.run(|mut connection| {
-            let mut call = self.give_back.prepare_invoke();
-            call.arg(admission.at_ms);
-            for one in &admission.counted {
-                call.key(self.key(one));
-            }
-            async move { call.invoke_async::<i64>(&mut connection).await }
-        });
-        if !matches!(timeout(ANSWER_WITHIN, asked).await, Ok(Ok(_))) {
-            self.lost("an admission was not given back");
-        }
-    }
-
-    fn key(&self, one: &Counted) -> String {
-        format!("{}:{}", self.prefix, one.key)
-    }
-
-    /// From now on each process counts on its own, until Redis answers again.
-    fn lost(self: &Arc<Self>, why: &str) -> Option<i64> {
-        if self.reachable.swap(false, Ordering::Relaxed) {
-            warn!(why, "limits are counted by this process alone");
-            tokio::spawn(self.clone().wait_for_redis());
-        }
-        None
-    }
-
-    async fn wait_for_redis(self: Arc<Self>) {
-        loop {
-            sleep(ASK_AGAIN_AFTER).await;
-            let asked = self.link.run(|mut connection| async move {
-                redis::cmd("PING").query_async::<String>(&mut connection).await
-            });
-            if asked.await.is_ok() {
-                self.reachable.store(true, Ordering::Relaxed);
-                info!("limits are counted together again");
-                return;
             }
         }
     }

@@ -315,11 +315,8 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
 /// empty, and then reading all of it looks cheapest, row for row of another table: an index is to be taken wherever there
 /// is one.
 /// A round's arrays of texts are some megabytes; with the usual memory they would go through a file.
-const PLAN_ONCE: [(&str, &str); 3] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
-    ("work_mem", "16MB"),
-];
+const PLAN_ONCE: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("work_mem", "16MB")];
 
 /// Time-outs on the database's side, the time zone, and how indexes are walked. The next so many rows of a queue are
 /// taken from its index's beginning; while the statistics still say that the queue is empty, a bitmap of all its rows
