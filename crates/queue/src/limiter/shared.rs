@@ -28,27 +28,28 @@ const BATCH: usize = 32;
 const WAITING: usize = 1_024;
 
 /// For each question its moment, how many lists it has, and their limits. Looks at every list of a question first and
-/// counts only when all of them admit: a refused attempt costs nothing anywhere.
+/// counts only when all of them admit: a refused attempt costs nothing anywhere. What Redis is handed are the words that
+/// came, because it prints a number of Lua's as a fraction of seventeen digits first.
 const ADMIT: &str = r"
 local waits, key, arg = {}, 1, 1
 while arg <= #ARGV do
   local at, lists, wait = ARGV[arg], tonumber(ARGV[arg + 1]), 0
   local now = tonumber(at)
   for i = 0, lists - 1 do
-    local most, window = tonumber(ARGV[arg + 2 * i + 2]), tonumber(ARGV[arg + 2 * i + 3])
+    local most, window = ARGV[arg + 2 * i + 2], tonumber(ARGV[arg + 2 * i + 3])
     local left = 0
-    if most == 0 then
+    if most == '0' then
       left = window
     else
-      local nth_last = redis.call('LINDEX', KEYS[key + i], -most)
+      local nth_last = redis.call('LINDEX', KEYS[key + i], '-' .. most)
       if nth_last then left = math.min(tonumber(nth_last) + window - now, window) end
     end
     if left > wait then wait = left end
   end
   if wait <= 0 then
     for i = 0, lists - 1 do
-      local name, most = KEYS[key + i], tonumber(ARGV[arg + 2 * i + 2])
-      if redis.call('RPUSH', name, at) > most then redis.call('LTRIM', name, -most, -1) end
+      local name, most = KEYS[key + i], ARGV[arg + 2 * i + 2]
+      if redis.call('RPUSH', name, at) > tonumber(most) then redis.call('LTRIM', name, '-' .. most, '-1') end
       redis.call('PEXPIRE', name, ARGV[arg + 2 * i + 3])
     end
   end
