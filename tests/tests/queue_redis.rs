@@ -340,6 +340,14 @@ async fn a_pusher_outlasts_the_absence_of_redis() {
 async fn admissions_ride_together_and_are_counted_one_by_one() {
     let redis = Redis::start();
     let limiter = Arc::new(Limiter::in_redis(&redis.url(), "test").expect("an address"));
+    // Connecting, and Redis learning the script, take longer than a question may.
+    let first = Counted { key: "first".to_owned(), limit: Limit::per_minutes(1, 1) };
+    let begun = Instant::now();
+    while limiter.admit(vec![first.clone()], 0).await.is_ok() || !limiter.is_shared() {
+        assert!(begun.elapsed() < SOON, "Redis does not count");
+        sleep(Duration::from_millis(10)).await;
+    }
+    redis.command(&["FLUSHDB"]).expect("Redis answers");
     let shared_by_all = || Counted { key: "all".to_owned(), limit: Limit::per_minutes(50, 1) };
     let asking: Vec<_> = (0..200)
         .map(|number| {
@@ -352,13 +360,13 @@ async fn admissions_ride_together_and_are_counted_one_by_one() {
     for one in asking {
         admitted += usize::from(one.await.expect("it ends"));
     }
-    assert_eq!(admitted, 50);
     assert!(limiter.is_shared(), "it was Redis that counted");
+    // On a busy machine somebody may have waited too long, and have been admitted by the process alone.
+    assert!((50..200).contains(&admitted), "{admitted} were admitted");
+    let counted = redis.command(&["LLEN", "{test:limit}:all"]).expect("Redis answers");
+    assert_eq!(counted, "50", "the limit of all");
     let lists = redis.command(&["DBSIZE"]).expect("Redis answers");
-    assert_eq!(
-        lists, "51",
-        "who is refused counts nowhere: one list for all, and one for each who was admitted"
-    );
+    assert_eq!(lists, "51", "who is refused counts nowhere: one list for all, one for each who was admitted");
     let calls = redis.command(&["INFO", "commandstats"]).expect("Redis answers");
     let calls = calls.split_once("cmdstat_evalsha:calls=").expect("it was called").1;
     let calls: usize = calls.split_once(',').expect("a number").0.parse().expect("a number");

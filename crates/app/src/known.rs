@@ -1,8 +1,8 @@
 //! What the policy is to know of teams and of their members: read once for a whole round.
 //!
 //! While several orders come at a time, what was read is good for the rounds of the next three seconds too, with what this
-//! process offered meanwhile counted in (of rounds side by side, for those after them). It is most of what a round asks of
-//! the database.
+//! process offered meanwhile counted in. Rounds side by side do not see each other's offers, and what one of them reads
+//! while the other commits goes without these. It is most of what a round asks of the database.
 //! Only what the policy prefers may rest on it. Where one person is named, nothing behind the policy looks again how many
 //! orders he has: such questions read anew. And that nobody is left is said of no facts but fresh ones.
 
@@ -27,7 +27,14 @@ const GOOD_FOR: Duration = Duration::from_secs(3);
 
 /// What rounds of several orders have read lately.
 #[derive(Debug, Default)]
-pub(crate) struct Lately(Mutex<Known>);
+pub(crate) struct Lately(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    known: Known,
+    /// What was read before this moment is not good any more.
+    good_from: Option<Instant>,
+}
 
 /// What is known of the teams of a round, and what was decided in it so far.
 #[derive(Debug, Default)]
@@ -68,7 +75,7 @@ fn asked<'a>(directory: &Directory, questions: impl IntoIterator<Item = &'a Ques
 }
 
 impl Lately {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,9 +85,9 @@ impl Lately {
         asked: impl IntoIterator<Item = (&'a Uuid, &'a BTreeSet<String>)>,
         now: Instant,
     ) -> Known {
-        let lately = self.known();
+        let lately = self.kept();
         let good = asked.into_iter().filter_map(|(team, skills)| {
-            let known = lately.0.get(team).filter(|known| known.answers(skills, now))?;
+            let known = lately.known.0.get(team).filter(|known| known.answers(skills, now))?;
             Some((*team, KnownTeam { of_this_round: false, ..known.clone() }))
         });
         Known(good.collect())
@@ -88,18 +95,21 @@ impl Lately {
 
     /// Keeps what was read just now.
     fn keep<'a>(&self, read: &Known, teams: impl IntoIterator<Item = &'a Uuid>, now: Instant) {
-        let mut lately = self.known();
-        lately.0.retain(|_, known| known.answers(&BTreeSet::new(), now));
+        let mut lately = self.kept();
+        lately.known.0.retain(|_, known| known.answers(&BTreeSet::new(), now));
         for team in teams {
-            if let Some(known) = read.0.get(team) {
-                lately.0.insert(*team, known.clone());
+            // Somebody may have been suspended while it was read.
+            let known =
+                read.0.get(team).filter(|known| lately.good_from.is_none_or(|from| known.read_at > from));
+            if let Some(known) = known {
+                lately.known.0.insert(*team, known.clone());
             }
         }
     }
 
     /// Teams or people have changed: nothing that was read is good any more.
     pub(crate) fn forget(&self) {
-        self.known().0.clear();
+        *self.kept() = Kept { known: Known::default(), good_from: Some(Instant::now()) };
     }
 }
 
@@ -159,7 +169,7 @@ impl App {
     /// An offer is known to the choices behind it, in this round and in those after it, as if it had been read.
     pub(crate) fn learn(&self, known: &mut Known, question: &Question, decision: &Decision) {
         known.learn(question, decision);
-        self.lately.known().learn(question, decision);
+        self.lately.kept().known.learn(question, decision);
     }
 }
 
@@ -291,10 +301,15 @@ mod tests {
         assert!(!there(&["便民", "法律"], Duration::ZERO), "not all of it was read");
         assert!(!there(&["便民"], GOOD_FOR));
         lately.keep(&Known::default(), &[], now + GOOD_FOR);
-        assert!(lately.known().0.is_empty(), "what is old is let go");
+        assert!(lately.kept().known.0.is_empty(), "what is old is let go");
         keep(&lately, &["便民"], now);
         lately.forget();
         assert!(!there(&["便民"], Duration::ZERO));
+        keep(&lately, &["便民"], now);
+        assert!(!there(&["便民"], Duration::ZERO), "it was read before, and came after");
+        let later = Instant::now();
+        keep(&lately, &["便民"], later);
+        assert!(!lately.of(&asking(&["便民"]), later).0.is_empty());
     }
 
     #[test]
@@ -324,7 +339,7 @@ mod tests {
         keep(&lately, &["便民"], now);
         // Two rounds side by side, which do not know of each other.
         for _ in 0..2 {
-            lately.known().learn(&question, &decision);
+            lately.kept().known.learn(&question, &decision);
         }
         let next = lately.of(&asking(&["便民"]), now);
         let team = &next.0[&TEAM];

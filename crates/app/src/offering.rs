@@ -5,7 +5,6 @@
 //! round: whoever was just told of one has rested least for the next.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -40,7 +39,7 @@ impl App {
         let waiting: Vec<_> = stored.into_iter().filter(waits).map(|stored| (stored, Hat::Queue)).collect();
         let since = waiting_since(&waiting);
         if hints.len() == self.round() {
-            self.reached.note(since.values().min().copied(), Instant::now());
+            self.reached.note(since.values().min().copied(), self.clock.now());
         }
         let changes = self.offers(waiting).await?;
         let written = self.commit_offers(&since, changes).await?;

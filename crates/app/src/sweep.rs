@@ -69,7 +69,7 @@ impl App {
     /// When rows cannot be leased. A row that fails by itself is noted and comes again when its lease ends.
     pub async fn sweep_once(&self) -> Result<usize, AppError> {
         let now = self.clock.now();
-        let hinted = self.reached.since(Instant::now()).map(|since| since + HINT_GRACE);
+        let hinted = self.reached.since(now).map(|since| since + HINT_GRACE);
         let leased = due::lease(&self.store, now, now + LEASE, hinted, BATCH).await?;
         self.fire_or_split(&leased).await;
         Ok(leased.len())
@@ -199,11 +199,9 @@ impl App {
     }
 
     async fn until_next(&self) -> Duration {
-        // What is due first is left to the queue: to look again at once would find the same.
-        if self.reached.since(Instant::now()).is_some() {
-            return PAUSE_AT_MOST;
-        }
-        let next = due::next_wake(self.store.pool()).await.ok().flatten();
+        // Orders that are left to the queue are due, and would be found again and again.
+        let is_long = self.reached.since(self.clock.now()).is_some();
+        let next = due::next_wake(self.store.pool(), is_long).await.ok().flatten();
         let left = next.map(|at| (at - self.clock.now()).to_std().unwrap_or(Duration::from_millis(50)));
         left.map_or(PAUSE_AT_MOST, |left| left.clamp(Duration::from_millis(5), PAUSE_AT_MOST))
     }

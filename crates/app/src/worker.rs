@@ -6,9 +6,9 @@
 //! and the order is marked on the board ([`crate::dead_letters`]).
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use xingfuma_queue::{Delivery, Hint, QueueError};
 use xingfuma_store::in_background;
@@ -31,26 +31,27 @@ pub const ATTEMPTS: u32 = 5;
 const AFTER_ERROR: Duration = Duration::from_millis(200);
 
 /// How long it is believed that the queue is long.
-const LONG_FOR: Duration = Duration::from_secs(1);
+const LONG_FOR: TimeDelta = TimeDelta::seconds(1);
 
 /// How far rounds of a long queue have come. A queue is read in the order in which hints came, so the hints of orders that
 /// wait since a later moment are still in it: for the sweep to look after them, as it does for orders whose hints were
 /// lost, would be the same work twice, at the worst of times.
 #[derive(Debug, Default)]
-pub(crate) struct Reached(Mutex<Option<(DateTime<Utc>, Instant)>>);
+pub(crate) struct Reached(Mutex<Option<(DateTime<Utc>, DateTime<Utc>)>>);
 
 impl Reached {
     /// A full round has come to orders that wait since then, the oldest of them.
-    pub(crate) fn note(&self, since: Option<DateTime<Utc>>, now: Instant) {
+    pub(crate) fn note(&self, since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         if let Some(since) = since {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((since, now));
         }
     }
 
     /// The moment since which the oldest wait whose hints are still in the queue; none while it is short.
-    pub(crate) fn since(&self, now: Instant) -> Option<DateTime<Utc>> {
+    pub(crate) fn since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (since, noted) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
-        (now.saturating_duration_since(noted) < LONG_FOR).then_some(since)
+        // A clock that was set back does not make a queue long.
+        ((now - noted).abs() < LONG_FOR).then_some(since)
     }
 }
 
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_long_for_a_second_after_a_full_round() {
-        let (reached, now) = (Reached::default(), Instant::now());
+        let (reached, now) = (Reached::default(), DateTime::UNIX_EPOCH);
         assert_eq!(reached.since(now), None);
         let [first, then] = [1, 2].map(|seconds| DateTime::from_timestamp(seconds, 0));
         reached.note(first, now);
@@ -203,5 +204,6 @@ mod tests {
         reached.note(None, now + LONG_FOR / 2);
         assert_eq!(reached.since(now + LONG_FOR), then, "hints that are all void say nothing");
         assert_eq!(reached.since(now + LONG_FOR * 2), None);
+        assert_eq!(reached.since(now - LONG_FOR), None);
     }
 }

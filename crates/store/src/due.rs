@@ -73,7 +73,7 @@ pub(crate) fn row(order: &Order) -> Option<[Value; 9]> {
 
 /// Leases up to `limit` rows that are due, oldest first. Several processes never lease the same row at once; a lease
 /// that its holder does not live to use ends by itself. Orders that wait to be dispatched are left alone where they fall
-/// due after `hinted_after`: the queue has not come to their hints yet.
+/// due after `hinted_after`: the queue has not come to their hints yet; `limit` then holds for them and for all others, each.
 ///
 /// # Errors
 /// When the database fails.
@@ -84,23 +84,38 @@ pub async fn lease(
     hinted_after: Option<DateTime<Utc>>,
     limit: u64,
 ) -> Result<Vec<Leased>, StoreError> {
-    let choice = format!(
-        "SELECT order_id FROM due WHERE wake_at <= $1 AND dead IS NULL \
-         AND (leased_until IS NULL OR leased_until <= $1) AND (wake_at <= $3 OR kind <> 'dispatch') \
-         ORDER BY wake_at LIMIT {limit}"
-    );
-    let hinted_after = hinted_after.unwrap_or(now);
-    let next = sql::next_free(store, &choice, "due");
-    let text = format!(
-        "{next} UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM next) \
-         RETURNING order_id, kind, epoch, failures"
-    );
+    // Two walks instead of one: each finds its rows side by side in an index, however many are left alone.
+    let walks = match hinted_after {
+        None => vec![("", now)],
+        Some(hinted_after) => vec![(BUT_DISPATCH, now), (" AND kind = 'dispatch'", hinted_after.min(now))],
+    };
+    let texts: Vec<String> = walks.iter().map(|(kinds, _)| lease_text(store, kinds, limit)).collect();
     crate::transact(store, move |conn| {
-        Box::pin(
-            async move { sql::all(conn, &text, vec![now.into(), until.into(), hinted_after.into()]).await },
-        )
+        Box::pin(async move {
+            let mut leased: Vec<Leased> = Vec::new();
+            for (text, (_, wakes_by)) in texts.iter().zip(walks) {
+                let values = vec![now.into(), until.into(), wakes_by.into()];
+                leased.extend(sql::all::<Leased>(conn, text, values).await?);
+            }
+            Ok(leased)
+        })
     })
     .await
+}
+
+/// Rows of which the queue knows nothing; an index holds just these.
+const BUT_DISPATCH: &str = " AND kind <> 'dispatch'";
+
+fn lease_text(store: &Store, kinds: &str, limit: u64) -> String {
+    let choice = format!(
+        "SELECT order_id FROM due WHERE wake_at <= $3 AND dead IS NULL \
+         AND (leased_until IS NULL OR leased_until <= $1){kinds} ORDER BY wake_at LIMIT {limit}"
+    );
+    let next = sql::next_free(store, &choice, "due");
+    format!(
+        "{next} UPDATE due SET leased_until = $2 WHERE order_id IN (SELECT order_id FROM next) \
+         RETURNING order_id, kind, epoch, failures"
+    )
 }
 
 /// Gives leases back before they end, so that what could not be done now is done as soon as it can be.
@@ -122,17 +137,23 @@ pub async fn give_back(store: &Store, orders: &[Uuid]) -> Result<(), StoreError>
     .await
 }
 
-/// When the next row is due, if any.
+/// When the next row is due, if any; `but_dispatch` leaves out orders that wait to be dispatched.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn next_wake(conn: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
+pub async fn next_wake(
+    conn: &impl ConnectionTrait,
+    but_dispatch: bool,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
     #[derive(FromQueryResult)]
     struct Next {
         wake_at: Option<DateTime<Utc>>,
     }
-    let text = "SELECT wake_at FROM due WHERE wake_at IS NOT NULL AND dead IS NULL ORDER BY wake_at LIMIT 1";
-    Ok(sql::one::<Next>(conn, text, Vec::new()).await?.and_then(|next| next.wake_at))
+    let kinds = if but_dispatch { BUT_DISPATCH } else { "" };
+    let text = format!(
+        "SELECT wake_at FROM due WHERE wake_at IS NOT NULL AND dead IS NULL{kinds} ORDER BY wake_at LIMIT 1"
+    );
+    Ok(sql::one::<Next>(conn, &text, Vec::new()).await?.and_then(|next| next.wake_at))
 }
 
 /// Notes that handling failed; after `at_most` failures the row is marked dead, which the board shows and the sweep

@@ -112,6 +112,10 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Step { name: "m0063_trainings", text: include_str!("../schema/0063_trainings.sql") }),
             Box::new(Step { name: "m0064_room", text: include_str!("../schema/0064_room.sql") }),
+            Box::new(Step {
+                name: "m0065_other_timers",
+                text: include_str!("../schema/0065_other_timers.sql"),
+            }),
         ]
     }
 }

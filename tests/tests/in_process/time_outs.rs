@@ -2,6 +2,7 @@
 //! under several sweeps. The moments are written out here by hand, from the time limits and the working calendar.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ on_both_databases!(
     a_question_and_a_promise_run_out_once,
     what_a_dead_sweep_had_leased_comes_again,
     the_sweep_leaves_to_the_queue_what_the_queue_will_come_to,
+    the_sweep_hears_how_far_the_queue_has_come,
     an_urgent_order_does_not_wait_for_the_morning,
 );
 
@@ -233,6 +235,25 @@ async fn the_sweep_leaves_to_the_queue_what_the_queue_will_come_to(county: Small
     assert_eq!(leased, BTreeSet::from([dispatched, older]));
     assert_eq!(county.sweep().await, 1, "nobody has seen a long queue");
     assert_eq!(county.order(newer).await.status(), Status::Dispatched);
+}
+
+/// The worker says how far it has come: the sweep beside it leaves what is behind, as long as the queue is long.
+async fn the_sweep_hears_how_far_the_queue_has_come(county: SmallCounty) {
+    let a_round = if county.app.store.is_postgres() { 128 } else { 16 };
+    for number in 0..2 * a_round {
+        county.place(&format!("in a full round {number}")).await;
+    }
+    county.advance_to(county.app.clock.now() + MILLISECOND);
+    let behind = county.place("behind").await;
+    let work = async || county.app.work_once("by hand", Duration::from_secs(10)).await.expect("a queue");
+    assert_eq!(work().await, a_round);
+    // By now the grace of all hints is over.
+    county.advance_to(county.app.clock.now() + TimeDelta::seconds(HINT_GRACE_SECONDS + 1));
+    assert_eq!(work().await, a_round);
+    assert_eq!(county.sweep().await, 0, "its hint is still in the queue");
+    county.advance_to(county.app.clock.now() + TimeDelta::seconds(1));
+    assert_eq!(county.sweep().await, 1, "nobody has come to it for a second");
+    assert_eq!(county.order(behind).await.status(), Status::Dispatched);
 }
 
 /// On a Saturday at 23:00 in China.

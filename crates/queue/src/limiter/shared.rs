@@ -11,7 +11,7 @@ use std::time::Duration;
 use redis::Script;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Admission, Counted};
 use crate::QueueError;
@@ -113,16 +113,13 @@ impl Shared {
         let keys = counted.iter().map(|one| self.redis.key(one)).collect();
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.questions.send(Question { keys, arguments, answer }).await.ok()?;
+            if self.questions.send(Question { keys, arguments, answer }).await.is_err() {
+                self.redis.is_asked_no_more();
+            }
             answered.await.ok()
         };
-        match timeout(ANSWER_WITHIN, asked).await {
-            Ok(wait) => wait,
-            Err(_) => {
-                self.redis.lost("no answer in time");
-                None
-            }
-        }
+        // Whether Redis is lost is for the task to say: the time here has the wait for one's turn in it.
+        timeout(ANSWER_WITHIN, asked).await.ok().flatten()
     }
 
     pub(super) async fn give_back(&self, admission: &Admission) {
@@ -133,10 +130,15 @@ impl Shared {
 async fn answer_all(redis: Arc<Counters>, mut waiting: mpsc::Receiver<Question>) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        // Whoever has waited too long counts by himself by now.
+        batch.retain(|question| !question.answer.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         // When Redis does not say, the answers are dropped, and whoever asked counts by himself.
         let waits = redis.waits(&batch).await.unwrap_or_default();
         for (question, wait) in batch.drain(..).zip(waits) {
-            // Whoever has waited too long has been told so.
+            // The answer may have come a moment too late.
             let _ = question.answer.send(wait);
         }
     }
@@ -197,6 +199,13 @@ impl Counters {
         if self.reachable.swap(false, Ordering::Relaxed) {
             warn!(why, "limits are counted by this process alone");
             tokio::spawn(self.clone().wait_for_redis());
+        }
+    }
+
+    /// The task has ended, which only a fault of ours can do to it: nothing brings it back.
+    fn is_asked_no_more(&self) {
+        if self.reachable.swap(false, Ordering::Relaxed) {
+            error!("limits are counted by this process alone until it is started again");
         }
     }
 

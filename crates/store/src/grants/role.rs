@@ -52,6 +52,11 @@ impl RuntimeRole {
 /// The password in an address, read as sqlx reads it: it is what servers will show.
 fn password_in(url: &str) -> Result<Option<String>, GrantError> {
     let url = Url::parse(url).map_err(|_| GrantError::Address)?;
+    // One among the parameters comes after the one before the host, and the last one counts.
+    let parameter = url.query_pairs().filter(|(name, _)| name == "password").last();
+    if let Some((_, password)) = parameter {
+        return Ok(Some(password.into_owned()));
+    }
     let decoded = url.password().map(|password| percent_decode_str(password).decode_utf8());
     let decoded = decoded.transpose().map_err(|_| GrantError::Address)?;
     Ok(decoded.map(|password| password.into_owned()))
@@ -125,6 +130,8 @@ mod tests {
             some("desk", Some("p@s/s:x"))
         );
         assert_eq!(read("postgres://desk@db/county"), some("desk", None));
+        assert_eq!(read("postgres://db/county?user=desk&password=x"), some("desk", Some("x")));
+        assert_eq!(read("postgres://desk:a@db/county?password=b&password=c"), some("desk", Some("c")));
         // Half an escape is no escape, for sqlx as for us.
         assert_eq!(read("postgres://desk:a%4@db/county"), some("desk", Some("a%4")));
         for none in ["sqlite://county.db", "postgres://desk:%ff@db/county", ""] {
