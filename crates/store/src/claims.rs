@@ -175,7 +175,8 @@ pub async fn find(
 pub async fn others(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<Vec<ClaimRow>, StoreError> {
     let day = TimeDelta::days(1);
     let text = format!(
-        "SELECT {CLAIM} FROM score_claim WHERE (person_id = $1 OR claimed_by = $2) AND id <> $3 \
+        "SELECT {CLAIM} FROM score_claim WHERE id IN (SELECT id FROM score_claim WHERE person_id = $1 \
+         UNION SELECT id FROM score_claim WHERE claimed_by = $2) AND id <> $3 \
          AND status <> 'refused' AND ((person_id = $1 AND happened_at > $4 AND happened_at < $5) \
          OR (made_at >= $6 AND made_at <= $7)) ORDER BY id LIMIT 1000"
     );
@@ -278,7 +279,9 @@ impl Filter<'_> {
 /// # Errors
 /// When the database fails.
 pub async fn list(conn: &impl ConnectionTrait, filter: &Filter<'_>) -> Result<Vec<ClaimRow>, StoreError> {
-    let (condition, values) = filter.condition("person_id = $2 OR claimed_by = $2");
+    let (condition, values) = filter.condition(
+        "id IN (SELECT id FROM score_claim WHERE person_id = $2 UNION SELECT id FROM score_claim WHERE claimed_by = $2)",
+    );
     sql::all(conn, &format!("SELECT {CLAIM} FROM score_claim WHERE {condition}"), values).await
 }
 

@@ -315,22 +315,17 @@ fn connect_options(options: &StoreOptions, connections: u32) -> ConnectOptions {
 /// empty, and then reading all of it looks cheapest, row for row of another table: an index is to be taken wherever there
 /// is one.
 /// A round's arrays of texts are some megabytes; with the usual memory they would go through a file.
-const PLAN_ONCE: [(&str, &str); 4] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
-    FROM_ITS_BEGINNING,
-    ("work_mem", "16MB"),
-];
+const PLAN_ONCE: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("work_mem", "16MB")];
 
-/// For whoever takes from a queue in a table: the next so many rows are taken from its index's beginning. While the
-/// statistics still say that the queue is empty, a bitmap of all its rows looks as cheap, and is made and sorted each time
-/// anew: the work grows with the square of what waits. Lists have bitmaps: what one made or is about lies in two indexes.
-const FROM_ITS_BEGINNING: (&str, &str) = ("enable_bitmapscan", "off");
-
-/// Time-outs on the database's side, and the time zone. And nothing is compiled: what looks dear enough for that is a piece
-/// of a long walk, and compiling it costs a quarter of a second each time, ten times the piece.
-fn session_settings() -> [(&'static str, String); 5] {
+/// Time-outs on the database's side, the time zone, and how indexes are walked. The next so many rows of a queue are
+/// taken from its index's beginning; while the statistics still say that the queue is empty, a bitmap of all its rows
+/// looks as cheap, and is made and sorted each time anew: the work grows with the square of what waits. So what two
+/// indexes serve is named by a union of both. And nothing is compiled: what looks dear enough for that is a piece of a long
+/// walk, and compiling it costs a quarter of a second each time, ten times the piece.
+fn session_settings() -> [(&'static str, String); 6] {
     [
+        ("enable_bitmapscan", "off".to_owned()),
         ("jit", "off".to_owned()),
         ("statement_timeout", format!("{}", STATEMENT.as_millis())),
         ("lock_timeout", format!("{}", LOCK.as_millis())),
@@ -349,8 +344,7 @@ fn postgres_options(options: &StoreOptions) -> Result<PgConnectOptions, StoreErr
 
 fn tune_postgres(connect: &mut ConnectOptions, options: &StoreOptions, abandoned: &Arc<Abandoned>) {
     connect.set_application_name(options.application_name.clone());
-    connect
-        .map_sqlx_postgres_opts(|options| options.options(session_settings()).options([FROM_ITS_BEGINNING]));
+    connect.map_sqlx_postgres_opts(|options| options.options(session_settings()));
     let abandoned = abandoned.clone();
     connect.map_sqlx_postgres_pool_opts(move |pool| {
         let abandoned = abandoned.clone();
