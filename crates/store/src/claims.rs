@@ -167,6 +167,14 @@ pub async fn find(
     sql::one(conn, &text, vec![id.into(), county.to_string().into()]).await
 }
 
+/// Claims about one person or made by another: a union, because each of the two has its index.
+fn about_or_by(person: &str, claimant: &str) -> String {
+    format!(
+        "id IN (SELECT id FROM score_claim WHERE person_id = {person} \
+         UNION SELECT id FROM score_claim WHERE claimed_by = {claimant})"
+    )
+}
+
 /// Other claims for the same person about the days around it, and those for him or by the same claimant that were made
 /// within a day of it; none that were refused.
 ///
@@ -175,10 +183,9 @@ pub async fn find(
 pub async fn others(conn: &impl ConnectionTrait, claim: &ClaimRow) -> Result<Vec<ClaimRow>, StoreError> {
     let day = TimeDelta::days(1);
     let text = format!(
-        "SELECT {CLAIM} FROM score_claim WHERE id IN (SELECT id FROM score_claim WHERE person_id = $1 \
-         UNION SELECT id FROM score_claim WHERE claimed_by = $2) AND id <> $3 \
-         AND status <> 'refused' AND ((person_id = $1 AND happened_at > $4 AND happened_at < $5) \
-         OR (made_at >= $6 AND made_at <= $7)) ORDER BY id LIMIT 1000"
+        "SELECT {CLAIM} FROM score_claim WHERE {} AND id <> $3 AND status <> 'refused' AND ((person_id = $1 AND happened_at > $4 AND happened_at < $5) \
+         OR (made_at >= $6 AND made_at <= $7)) ORDER BY id LIMIT 1000",
+        about_or_by("$1", "$2")
     );
     let values = vec![
         claim.person_id.into(),
@@ -279,9 +286,7 @@ impl Filter<'_> {
 /// # Errors
 /// When the database fails.
 pub async fn list(conn: &impl ConnectionTrait, filter: &Filter<'_>) -> Result<Vec<ClaimRow>, StoreError> {
-    let (condition, values) = filter.condition(
-        "id IN (SELECT id FROM score_claim WHERE person_id = $2 UNION SELECT id FROM score_claim WHERE claimed_by = $2)",
-    );
+    let (condition, values) = filter.condition(&about_or_by("$2", "$2"));
     sql::all(conn, &format!("SELECT {CLAIM} FROM score_claim WHERE {condition}"), values).await
 }
 

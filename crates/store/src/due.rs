@@ -85,17 +85,19 @@ pub async fn lease(
     limit: u64,
 ) -> Result<Vec<Leased>, StoreError> {
     // Two walks instead of one: each finds its rows side by side in an index, however many are left alone.
+    let walk = |kinds, wakes_by| (lease_text(store, kinds, limit), wakes_by);
     let walks = match hinted_after {
-        None => vec![("", now)],
-        Some(hinted_after) => vec![(BUT_DISPATCH, now), (" AND kind = 'dispatch'", hinted_after.min(now))],
+        None => vec![walk("", now)],
+        Some(hinted_after) => {
+            vec![walk(BUT_DISPATCH, now), walk(" AND kind = 'dispatch'", hinted_after.min(now))]
+        }
     };
-    let texts: Vec<String> = walks.iter().map(|(kinds, _)| lease_text(store, kinds, limit)).collect();
     crate::transact(store, move |conn| {
         Box::pin(async move {
             let mut leased: Vec<Leased> = Vec::new();
-            for (text, (_, wakes_by)) in texts.iter().zip(walks) {
+            for (text, wakes_by) in walks {
                 let values = vec![now.into(), until.into(), wakes_by.into()];
-                leased.extend(sql::all::<Leased>(conn, text, values).await?);
+                leased.extend(sql::all::<Leased>(conn, &text, values).await?);
             }
             Ok(leased)
         })

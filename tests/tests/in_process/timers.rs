@@ -40,7 +40,7 @@ fn size(is_postgres: bool) -> Size {
     let is_long = std::env::var("XINGFUMA_TESTS_LONG").is_ok_and(|long| long == "1");
     match (is_long, is_postgres) {
         (true, true) => Size { open: 210_000, a_second: 1_000, seconds: 200 },
-        // Its one writer closes some 2,500 orders a second, and copying its log into the file stops it for a second of those.
+        // It has one writer: at 1,000 a second one of them came after 1.27 s.
         (true, false) => Size { open: 210_000, a_second: 500, seconds: 400 },
         (false, _) => Size { open: 2_000, a_second: 20, seconds: 5 },
     }

@@ -2,7 +2,7 @@
 //!
 //! One task asks for everybody: the first question goes at once, those that come meanwhile ride together in the next call.
 //! There is no timer. Redis answers each of them by itself, in the order in which they came, as if it had been asked one by
-//! one; what is saved is a call's overhead, which costs Redis more than the counting.
+//! one; what is saved is a call's overhead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
