@@ -104,3 +104,24 @@ impl Ids {
         uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes::<10>()).into_uuid()
     }
 }
+
+/// The smallest id of something made at `at`: ids begin with their moment.
+pub(crate) fn first_id_at(at: DateTime<Utc>) -> Uuid {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(u128::from(millis) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_a_moment_lie_behind_its_first_one() {
+        let at: DateTime<Utc> = "2026-03-09T01:00:00Z".parse().unwrap();
+        let ids = Ids::seeded(7);
+        for _ in 0..100 {
+            assert!(ids.id(at) > first_id_at(at));
+            assert!(ids.id(at - TimeDelta::milliseconds(1)) < first_id_at(at));
+        }
+    }
+}

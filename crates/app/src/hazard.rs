@@ -16,6 +16,7 @@ use xingfuma_store::hazards::{self, HazardRow};
 use xingfuma_store::orders::Notification;
 use xingfuma_store::{StoreError, inbox, transact};
 
+use crate::clock::first_id_at;
 use crate::text::Fields;
 use crate::{App, AppError, Caller};
 
@@ -29,12 +30,6 @@ const WORDS_LONGEST: usize = 500;
 /// The thresholds of the default county.
 pub fn sample_thresholds() -> Vec<Threshold> {
     Threshold::read_all(SAMPLE).expect("the sample's thresholds are good, which a test makes sure of")
-}
-
-/// The smallest id of something made at `at`: ids begin with their moment.
-fn first_id_at(at: DateTime<Utc>) -> Uuid {
-    let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
-    Uuid::from_u128(u128::from(millis) << 80)
 }
 
 impl App {
@@ -191,15 +186,5 @@ mod tests {
     #[test]
     fn the_samples_thresholds_are_good() {
         assert!(sample_thresholds().iter().any(|one| one.category == "hazard" && one.times == 3));
-    }
-
-    #[test]
-    fn ids_of_a_moment_lie_behind_its_first_one() {
-        let at: DateTime<Utc> = "2026-03-09T01:00:00Z".parse().unwrap();
-        let ids = crate::clock::Ids::seeded(7);
-        for _ in 0..100 {
-            assert!(ids.id(at) > first_id_at(at));
-            assert!(ids.id(at - TimeDelta::milliseconds(1)) < first_id_at(at));
-        }
     }
 }

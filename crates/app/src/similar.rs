@@ -9,6 +9,7 @@ use xingfuma_store::orders::{self, StoredOrder};
 use xingfuma_store::scope::Scope;
 use xingfuma_store::{people, similar};
 
+use crate::clock::first_id_at;
 use crate::text::Fields;
 use crate::view::OrderSeen;
 use crate::{App, AppError, Caller};
@@ -83,7 +84,7 @@ impl App {
             Some(order) => self.order_to_compare(caller, order).await?,
             None => self.wish_to_compare(caller, &what).await?,
         };
-        let since = compared.at - TimeDelta::seconds(LOOK_BACK_SECONDS);
+        let since = first_id_at(compared.at - TimeDelta::seconds(LOOK_BACK_SECONDS));
         let village = compared.area.ancestor_at(Level::Village).unwrap_or(compared.area);
         let scope = Scope::of(&caller.actor);
         let (pool, requester) = (self.store.pool(), compared.requester);

@@ -3,13 +3,14 @@
 //! ```text
 //! cargo run --release -p xingfuma-bench                    # everything, about half an hour on two cores
 //! cargo run --release -p xingfuma-bench -- --short         # a look whether it runs; its figures mean nothing
-//! cargo run --release -p xingfuma-bench -- --only place    # one part: place, steps, lives, read, lists, dispatch, …
+//! cargo run --release -p xingfuma-bench -- --only place    # one part: place, steps, booking, lives, read, lists, dispatch, …
 //! ```
 //!
 //! It starts its own PostgreSQL and Redis (the harness of the tests), the real `xingfuma serve` and `worker`, and the
 //! [`floor`]. Sides alternate in adjacent rounds ([`duel`]); the load generator ([`load`]) runs in this process, in one
 //! thread. What is wanted of each figure stands in the code beside it and comes from the project's issue on speed.
 
+mod booking;
 mod dispatch;
 mod duel;
 mod floor;
@@ -103,6 +104,8 @@ enum Part {
     Place,
     /// Accept, complete, rate against the floor.
     Steps,
+    /// What booking points adds to completing.
+    Booking,
     /// Whole lives against the floor.
     Lives,
     /// Reading one order against the floor.
@@ -253,6 +256,9 @@ async fn measure_on(stage: &mut Stage, arguments: &Arguments, report: &mut Repor
     }
     if arguments.wants(Part::Steps) {
         lives::measure_steps(stage, pace.rounds, arguments.a_round(false), report).await;
+    }
+    if arguments.wants(Part::Booking) {
+        booking::measure(stage, pace.rounds, arguments.short, report).await;
     }
     if arguments.wants(Part::Lives) {
         lives::measure_whole(stage, pace.rounds, arguments.a_round(true), report).await;

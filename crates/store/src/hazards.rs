@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
-use xingfuma_domain::area::AreaCode;
+use xingfuma_domain::area::{AreaCode, Level};
 use xingfuma_domain::order::Order;
 
 use crate::scope::area_condition;
@@ -68,13 +68,13 @@ pub async fn touched(
     found.into_iter().map(|one| Ok((one.area_code.parse().map_err(unreadable)?, one.category))).collect()
 }
 
-/// The orders of a category that were placed in an area since the order with this id.
+/// The orders of a category that were placed in a grid since the order with this id.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
 pub async fn orders(
     conn: &impl ConnectionTrait,
-    area: AreaCode,
+    grid: AreaCode,
     category: &str,
     since: Uuid,
 ) -> Result<Vec<Order>, StoreError> {
@@ -82,11 +82,20 @@ pub async fn orders(
     struct Snapshot {
         snapshot: String,
     }
-    let mut values: Vec<Value> = vec![category.into(), since.into()];
-    let within = area_condition("area_code", area, &mut values);
-    let text = format!("SELECT snapshot FROM orders WHERE category = $1 AND id >= $2 AND {within}");
+    let (text, values) = orders_text(grid, category, since);
     let found: Vec<Snapshot> = sql::all(conn, &text, values).await?;
     found.into_iter().map(|one| serde_json::from_str(&one.snapshot).map_err(unreadable)).collect()
+}
+
+/// The village is named beside the grid because orders have an index by it.
+pub(crate) fn orders_text(grid: AreaCode, category: &str, since: Uuid) -> (String, Vec<Value>) {
+    let village = grid.ancestor_at(Level::Village).unwrap_or(grid);
+    let mut values: Vec<Value> = vec![category.into(), since.into(), village.to_string().into()];
+    let within = area_condition("area_code", grid, &mut values);
+    let text = format!(
+        "SELECT snapshot FROM orders WHERE substr(area_code, 1, 12) = $3 AND id >= $2 AND category = $1 AND {within}"
+    );
+    (text, values)
 }
 
 /// The last hazard of a grid and category.

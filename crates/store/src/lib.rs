@@ -38,6 +38,8 @@ pub mod patrols;
 pub mod people;
 pub mod periods;
 pub mod placing;
+#[cfg(test)]
+mod plans;
 pub mod posts;
 pub mod preferences;
 pub mod proofs;

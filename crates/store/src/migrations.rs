@@ -116,6 +116,10 @@ impl MigratorTrait for Migrator {
                 name: "m0065_other_timers",
                 text: include_str!("../schema/0065_other_timers.sql"),
             }),
+            Box::new(Step {
+                name: "m0066_telling_column_first",
+                text: include_str!("../schema/0066_telling_column_first.sql"),
+            }),
         ]
     }
 }

@@ -91,14 +91,7 @@ pub async fn find_all(
     scope: &Scope,
     ids: &[Uuid],
 ) -> Result<Vec<StoredOrder>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
-    let list = sql::list(1, ids.len());
-    let condition = scope.condition(&mut values);
-    let text = format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({list}) AND {condition}");
-    sql::all::<Row>(conn, &text, values).await?.into_iter().map(StoredOrder::try_from).collect()
+    by_ids(conn, scope, ids).await?.into_iter().map(StoredOrder::try_from).collect()
 }
 
 /// As [`find_all`], without those that cannot be read: for lists, in which one bad row must not hide the others. What is
@@ -111,14 +104,22 @@ pub async fn find_readable(
     scope: &Scope,
     ids: &[Uuid],
 ) -> Result<Vec<StoredOrder>, StoreError> {
+    Ok(readable(by_ids(conn, scope, ids).await?))
+}
+
+async fn by_ids(conn: &impl ConnectionTrait, scope: &Scope, ids: &[Uuid]) -> Result<Vec<Row>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    let (text, values) = by_ids_text(scope, ids);
+    sql::all(conn, &text, values).await
+}
+
+pub(crate) fn by_ids_text(scope: &Scope, ids: &[Uuid]) -> (String, Vec<Value>) {
     let mut values: Vec<Value> = ids.iter().map(|id| Value::from(*id)).collect();
     let list = sql::list(1, ids.len());
     let condition = scope.condition(&mut values);
-    let text = format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({list}) AND {condition}");
-    Ok(readable(sql::all(conn, &text, values).await?))
+    (format!("SELECT {COLUMNS} FROM orders o WHERE o.id IN ({list}) AND {condition}"), values)
 }
 
 fn readable(rows: Vec<Row>) -> Vec<StoredOrder> {

@@ -1,0 +1,103 @@
+//! What booking a completed order's points adds to the completing request: the same server, once with the sample's rules and
+//! once with rules by which completing scores nothing. Guards note the service both times.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::duel::median;
+use crate::lives::{Open, STEPS, dispatched, requests};
+use crate::load::{Outcome, closed};
+use crate::report::{Figure, Limit, Report};
+use crate::requests::Side;
+use crate::stage::{Stage, address};
+
+/// Connections, and orders a round of either server: over one it takes as long for less.
+const LEVELS: [(usize, usize); 2] = [(1, 200), (32, 1_000)];
+/// How much longer the request may take, in percent.
+const ADDS_AT_MOST: f64 = 15.0;
+/// Nothing here takes as long, unless it hangs.
+const AT_MOST: Duration = Duration::from_secs(600);
+/// What completing scores in the sample's sheet of base tasks.
+const SCORED_BY: &str = "609,";
+const BASE_TASKS: &str = include_str!("../../domain/data/rules/base_tasks.csv");
+const BONUSES: &str = include_str!("../../domain/data/rules/bonuses_and_deductions.csv");
+
+/// Completing over one connection and over many, with booking and without it in turn.
+pub(crate) async fn measure(stage: &mut Stage, rounds: usize, short: bool, report: &mut Report) {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    write_rules(home.path());
+    let rules = [("XINGFUMA_SCORE__RULES".to_owned(), home.path().display().to_string())];
+    let unscored = stage.fleet.start_server("unscored", &rules);
+    let servers = [stage.product(), address(unscored.base())];
+    for (connections, orders) in LEVELS {
+        let orders = if short { 20 } else { orders };
+        let adds = level(stage, servers, connections, rounds, orders).await;
+        let name = format!("booking points, added to completing over {connections} connections");
+        report.add(Figure::new(&name, adds, "%", Limit::AtMost(ADDS_AT_MOST)));
+    }
+}
+
+/// The sample's sheets, without what completing scores.
+fn write_rules(home: &Path) {
+    let kept: Vec<&str> = BASE_TASKS.lines().filter(|line| !line.starts_with(SCORED_BY)).collect();
+    assert_eq!(kept.len() + 1, BASE_TASKS.lines().count(), "completing scores by one line");
+    for (name, text) in
+        [("base_tasks.csv", kept.join("\n")), ("bonuses_and_deductions.csv", BONUSES.to_owned())]
+    {
+        std::fs::write(home.join(name), text).expect("a sheet is written");
+    }
+}
+
+/// By how many percent the request gets longer: the median of the rounds.
+async fn level(
+    stage: &mut Stage,
+    servers: [SocketAddr; 2],
+    connections: usize,
+    rounds: usize,
+    orders: usize,
+) -> f64 {
+    let open = dispatched(stage, Side::Product, 2 * orders * (rounds + 1)).await;
+    stage.stop_worker();
+    stage.settle().await;
+    let booked = booked(stage).await;
+    let mut adds = Vec::new();
+    for (round, both) in open.chunks(2 * orders).enumerate() {
+        stage.people.renew();
+        let (of_one, of_other) = both.split_at(orders);
+        let mut took = [Duration::ZERO; 2];
+        // Who goes first changes with the round.
+        let mut turns = [(0, of_one), (1, of_other)];
+        turns.rotate_left(round % 2);
+        for (_, open) in turns {
+            step(stage, 0, stage.product(), 32, open).await;
+        }
+        for (server, open) in turns {
+            took[server] = step(stage, 1, servers[server], connections, open).await.took;
+        }
+        // The first round prepares statements and touches pages.
+        if round > 0 {
+            adds.push((took[0].as_secs_f64() / took[1].as_secs_f64() - 1.0) * 100.0);
+        }
+    }
+    let wanted = (orders * (rounds + 1)) as i64;
+    assert_eq!(
+        self::booked(stage).await - booked,
+        wanted,
+        "one server books each order, the other books none"
+    );
+    stage.start_worker();
+    median(&adds)
+}
+
+/// One of the [`STEPS`]. Whose it is follows from an order's place among these, so all steps get the same ones.
+async fn step(stage: &Stage, step: usize, server: SocketAddr, connections: usize, open: &[Open]) -> Outcome {
+    let (verb, body, _) = STEPS[step];
+    let mut source = requests(stage, Side::Product, verb, body, open);
+    closed(server, connections, AT_MOST, &mut source).await
+}
+
+async fn booked(stage: &Stage) -> i64 {
+    let text = "SELECT count(*) FROM score_transaction WHERE source_type = 'order'";
+    stage.county.query_one(text, &[]).await.expect("a count").get(0)
+}
