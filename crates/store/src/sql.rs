@@ -127,17 +127,41 @@ impl Rows {
         into: &str,
         tail: &str,
     ) -> Result<u64, StoreError> {
-        let sqlite = conn.get_database_backend() == DbBackend::Sqlite;
         let mut touched = 0;
-        let mut values = self.values.into_iter();
-        while values.len() > 0 {
-            let rows = rows_at_once(values.len() / self.columns, self.columns, sqlite);
-            let piece: Vec<Value> = values.by_ref().take(rows * self.columns).collect();
-            let text =
-                format!("INSERT INTO {into} VALUES {} {tail}", placeholders(piece.len(), self.columns));
-            touched += run(conn, &text, piece).await?;
+        for (given, piece) in self.pieces(conn.get_database_backend()) {
+            touched += run(conn, &format!("INSERT INTO {into} VALUES {given} {tail}"), piece).await?;
         }
         Ok(touched)
+    }
+
+    /// `WITH given ({names}) AS (VALUES …) {text}`, in pieces; answers what all of them return.
+    pub(crate) async fn given_to<T: FromQueryResult>(
+        self,
+        conn: &impl ConnectionTrait,
+        names: &str,
+        text: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut returned = Vec::new();
+        for (given, piece) in self.pieces(conn.get_database_backend()) {
+            let text = format!("WITH given ({names}) AS (VALUES {given}) {text}");
+            returned.extend(all::<T>(conn, &text, piece).await?);
+        }
+        Ok(returned)
+    }
+
+    /// The rows in pieces that the database takes, each with its placeholders.
+    fn pieces(self, backend: DbBackend) -> impl Iterator<Item = (String, Vec<Value>)> {
+        let (columns, sqlite) = (self.columns, backend == DbBackend::Sqlite);
+        let mut values = self.values.into_iter();
+        std::iter::from_fn(move || {
+            let left = values.len() / columns;
+            if left == 0 {
+                return None;
+            }
+            let rows = rows_at_once(left, columns, sqlite);
+            let piece: Vec<Value> = values.by_ref().take(rows * columns).collect();
+            Some((placeholders(rows, columns, !sqlite), piece))
+        })
     }
 }
 
@@ -149,8 +173,8 @@ impl Rows {
         into: &str,
         tail: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let text =
-            format!("INSERT INTO {into} VALUES {} {tail}", placeholders(self.values.len(), self.columns));
+        let given = placeholders(self.values.len() / self.columns, self.columns, true);
+        let text = format!("INSERT INTO {into} VALUES {given} {tail}");
         all(conn, &text, self.values).await
     }
 }
@@ -296,26 +320,20 @@ fn type_of(value: &Value) -> &'static str {
 
 /// How many of the rows that are left go into the next statement.
 ///
-/// PostgreSQL takes 65,535 parameters. SQLite takes 32,766, but looks a numbered one up by walking all that it has seen so
-/// far: short statements cost it less than long ones. And with a power of two there are few different texts, all of which
-/// it keeps ready.
+/// PostgreSQL takes 65,535 parameters. SQLite takes 32,766, but rows in statements of 256 cost it more than twice as much as
+/// in statements of 32. And with a power of two there are few different texts, all of which it keeps ready.
 fn rows_at_once(left: usize, columns: usize, sqlite: bool) -> usize {
-    if !sqlite {
-        return left.min((30_000 / columns).max(1));
-    }
-    let most = left.min((700 / columns).max(1)).min(32);
-    1 << most.ilog2()
+    let most = left.min((30_000 / columns).max(1));
+    if sqlite { 1 << most.min(32).ilog2() } else { most }
 }
 
-fn placeholders(values: usize, columns: usize) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(values * 6);
-    for n in 1..=values {
-        let open = if n % columns == 1 || columns == 1 { if n == 1 { "(" } else { ", (" } } else { ", " };
-        let close = if n % columns == 0 { ")" } else { "" };
-        let _ = write!(text, "{open}${n}{close}");
-    }
-    text
+/// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a numbered one up by walking all that it has seen so far.
+fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
+    let row = |row: usize| {
+        let one = |n: usize| if numbered { format!("${}", row * columns + n + 1) } else { "?".to_owned() };
+        format!("({})", (0..columns).map(one).collect::<Vec<_>>().join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// `$from, $from+1, …` for an `IN` list.
@@ -329,8 +347,9 @@ mod tests {
 
     #[test]
     fn placeholders_are_grouped_by_row() {
-        assert_eq!(placeholders(4, 2), "($1, $2), ($3, $4)");
-        assert_eq!(placeholders(2, 1), "($1), ($2)");
+        assert_eq!(placeholders(2, 2, true), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(2, 1, true), "($1), ($2)");
+        assert_eq!(placeholders(2, 2, false), "(?, ?), (?, ?)");
         assert_eq!(list(3, 2), "$3, $4");
     }
 
@@ -346,8 +365,8 @@ mod tests {
             .collect::<Vec<_>>()
         };
         assert_eq!(pieces(75, 16, true), [32, 32, 8, 2, 1]);
-        assert_eq!(pieces(40, 100, true), [4; 10]);
-        assert_eq!(pieces(3, 1_000, true), [1, 1, 1]);
+        assert_eq!(pieces(40, 1_000, true), [16, 16, 8]);
+        assert_eq!(pieces(2, 40_000, true), [1, 1]);
         assert_eq!(pieces(75, 16, false), [75]);
         assert_eq!(pieces(4_000, 16, false), [1_875, 1_875, 250]);
     }

@@ -9,7 +9,10 @@
 //! other points, the ledger's statements follow in the same transaction. So they do where photos prove a service: whether
 //! they were used before is looked up behind them.
 
+use std::collections::HashSet;
+
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use uuid::Uuid;
 use xingfuma_domain::media::Purpose;
 use xingfuma_domain::order::{Event, State};
 use xingfuma_domain::picture::Look;
@@ -84,15 +87,9 @@ pub async fn write_all(store: &Store, changes: Vec<Change>) -> Result<Vec<bool>,
     }
     transact(store, move |conn| {
         Box::pin(async move {
-            let mut written = Vec::with_capacity(changes.len());
-            for change in &changes {
-                let (text, values) = guard(change)?;
-                match sql::change_one(conn, &text, values).await {
-                    Ok(()) => written.push(true),
-                    Err(StoreError::Conflict) => written.push(false),
-                    Err(error) => return Err(error),
-                }
-            }
+            let moved = guard_all(conn, &changes).await?;
+            let written: Vec<bool> =
+                changes.iter().map(|change| moved.contains(&change.after.order.id)).collect();
             let moved = changes.iter().zip(&written).filter(|(_, done)| **done).map(|(change, _)| change);
             write_parts_together(conn, &moved.collect::<Vec<_>>()).await?;
             Ok(written)
@@ -267,17 +264,38 @@ async fn update_one_by_one(conn: &impl ConnectionTrait, change: &Change) -> Resu
 
 /// The update that finds the order at the version on which the command was decided, or nothing.
 fn guard(change: &Change) -> Result<(String, Vec<Value>), StoreError> {
-    let order = &change.after.order;
     let text = "UPDATE orders SET status = $1, version = $2, epoch = $3, snapshot = $4 WHERE id = $5 AND version = $6";
-    let values = vec![
+    Ok((text.to_owned(), guarded(change)?.into()))
+}
+
+/// What the guard writes, and where it must find it: status, version, epoch, snapshot; id, and the version before.
+fn guarded(change: &Change) -> Result<[Value; 6], StoreError> {
+    let order = &change.after.order;
+    Ok([
         order.status().as_str().into(),
         order.version.into(),
         order.epoch.into(),
         serde_json::to_string(order).map_err(unreadable)?.into(),
         order.id.into(),
         change.before_version.into(),
-    ];
-    Ok((text.to_owned(), values))
+    ])
+}
+
+/// The guards of changes of different orders; answers which orders they found.
+async fn guard_all(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<HashSet<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        id: Uuid,
+    }
+    let mut rows = Rows::new(6);
+    for change in changes {
+        rows.push(guarded(change)?);
+    }
+    let text = "UPDATE orders SET status = given.status, version = given.version, epoch = given.epoch, \
+        snapshot = given.snapshot FROM given WHERE orders.id = given.id AND orders.version = given.known \
+        RETURNING orders.id AS id";
+    let found: Vec<Found> = rows.given_to(conn, "status, version, epoch, snapshot, id, known", text).await?;
+    Ok(found.into_iter().map(|order| order.id).collect())
 }
 
 /// Rows for one table.

@@ -36,13 +36,10 @@ struct Size {
     seconds: usize,
 }
 
-fn size(is_postgres: bool) -> Size {
-    let is_long = std::env::var("XINGFUMA_TESTS_LONG").is_ok_and(|long| long == "1");
-    match (is_long, is_postgres) {
-        (true, true) => Size { open: 210_000, a_second: 1_000, seconds: 200 },
-        // It has one writer: at 1,000 a second one of them came after 1.27 s.
-        (true, false) => Size { open: 210_000, a_second: 500, seconds: 400 },
-        (false, _) => Size { open: 2_000, a_second: 20, seconds: 5 },
+fn size() -> Size {
+    match std::env::var("XINGFUMA_TESTS_LONG").is_ok_and(|long| long == "1") {
+        true => Size { open: 210_000, a_second: 1_000, seconds: 200 },
+        false => Size { open: 2_000, a_second: 20, seconds: 5 },
     }
 }
 
@@ -121,7 +118,7 @@ async fn copy(county: &SmallCounty, template: &Order, wakes: &[(Uuid, DateTime<U
 }
 
 async fn each_of_many_timers_fires_within_a_second(county: SmallCounty) {
-    let size = size(county.app.store.is_postgres());
+    let size = size();
     let done = county.order(serve_one(&county).await).await;
     let clock = Clock::system();
     let app = county.app_with(Clock::system()).await;
