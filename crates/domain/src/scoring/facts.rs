@@ -198,6 +198,50 @@ mod tests {
         }
     }
 
+    fn inputs(facts: Facts) -> Inputs {
+        let month = "2026-03".parse().expect("a month");
+        Inputs { month, used_in_month: 0, used_in_day: None, used_of_order: None, held: None, facts }
+    }
+
+    fn answered(original: Inputs) -> Inputs {
+        let (correction, reason) = (CorrectionKind::Void, "重复".to_owned());
+        inputs(Facts::Corrected { correction, reason, original: Box::new(original) })
+    }
+
+    #[test]
+    fn what_was_used_is_kept_of_the_caps_that_count_it() {
+        let before = inputs(Facts::Claimed { points: Some(2) });
+        let used = Used { month: 3, day: 2, order: 1 };
+        for (day, order) in [(None, None), (Some(9), None), (None, Some(9)), (Some(9), Some(9))] {
+            let after = before.after(used, &Caps { month: None, day, order });
+            let wanted = Inputs {
+                used_in_month: 3,
+                used_in_day: day.map(|_| 2),
+                used_of_order: order.map(|_| 1),
+                ..before.clone()
+            };
+            assert_eq!(after, wanted);
+            let counted = Used { month: 3, day: day.map_or(0, |_| 2), order: order.map_or(0, |_| 1) };
+            assert_eq!(after.used(), counted);
+        }
+    }
+
+    #[test]
+    fn hand_made_and_of_a_shop_is_what_began_so_however_often_it_was_answered() {
+        let rows = [
+            (Facts::Claimed { points: None }, (true, false)),
+            (Facts::Reserved { price: 5, quantity: 2 }, (false, true)),
+            (Facts::Patrolled { minutes: 60, visits: 3, hazards: 0 }, (false, false)),
+        ];
+        for (facts, wanted) in rows {
+            let first = inputs(facts);
+            let twice = answered(answered(first.clone()));
+            for inputs in [first, twice] {
+                assert_eq!((inputs.is_hand_made(), inputs.is_of_shop()), wanted, "{inputs:?}");
+            }
+        }
+    }
+
     #[test]
     fn inputs_keep_their_form_in_json() {
         let text = r#"{"month":"2026-03","usedInMonth":27,"held":"reopened","facts":{"kind":"completed","at":"2026-03-05T01:00:00Z","due":"2026-03-06T01:00:00Z"}}"#;

@@ -214,7 +214,7 @@ impl RuleBook {
     /// Every fault of both sheets, with sheet, line and field, in the order of the sheets.
     pub fn from_sheets(base_tasks: &str, bonuses_and_deductions: &str) -> Result<Self, Vec<RuleFault>> {
         let sheets = [(Sheet::BaseTasks, base_tasks), (Sheet::BonusesAndDeductions, bonuses_and_deductions)];
-        sheet::read(&sheets).map(Self::unchecked)
+        Self::read(&sheets)
     }
 
     /// The sample rules that the program comes with (`data/rules/*.csv`), with which the demo runs.
