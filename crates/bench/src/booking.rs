@@ -1,5 +1,6 @@
 //! What booking a completed order's points adds to the completing request: the same server, once with the sample's rules and
-//! once with rules by which completing scores nothing. Guards note the service both times.
+//! once with rules by which completing scores nothing. Guards note the service both times, and what is left of caps is read
+//! with the order both times.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -60,7 +61,7 @@ async fn level(
     let open = dispatched(stage, Side::Product, 2 * orders * (rounds + 1)).await;
     stage.stop_worker();
     stage.settle().await;
-    let booked = booked(stage).await;
+    let before = booked(stage).await;
     let mut adds = Vec::new();
     for (round, both) in open.chunks(2 * orders).enumerate() {
         stage.people.renew();
@@ -81,11 +82,7 @@ async fn level(
         }
     }
     let wanted = (orders * (rounds + 1)) as i64;
-    assert_eq!(
-        self::booked(stage).await - booked,
-        wanted,
-        "one server books each order, the other books none"
-    );
+    assert_eq!(booked(stage).await - before, wanted, "one server books each order, the other books none");
     stage.start_worker();
     median(&adds)
 }

@@ -273,7 +273,7 @@ fn is_dead_connection(error: &sea_orm::DbErr) -> bool {
 const WRITERS_PAGES: &str = "-32768";
 /// The same for each that reads, 8 MiB: a team's members and their histories are then read from memory.
 const READERS_PAGES: &str = "-8192";
-/// Statements kept ready on a connection of SQLite: more than the program has, rows by powers of two included.
+/// Statements kept ready on a connection of SQLite: all that are sent often, rows by powers of two included.
 const READY: usize = 400;
 /// Pages of its log after which SQLite copies them into the file, 16 MiB: hot pages are copied once, not again and again.
 const LOG_PAGES: &str = "4000";

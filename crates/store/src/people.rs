@@ -164,6 +164,9 @@ pub async fn insert_openid(
         .await
 }
 
+pub(crate) const OPENID: &str =
+    "SELECT openid FROM wechat_identity WHERE county = $1 AND person_id = $2 LIMIT 1";
+
 /// The WeChat user that a person is, if he is one.
 ///
 /// # Errors
@@ -177,8 +180,8 @@ pub async fn openid_of(
     struct Known {
         openid: String,
     }
-    let text = "SELECT openid FROM wechat_identity WHERE county = $1 AND person_id = $2 LIMIT 1";
-    let known: Option<Known> = sql::one(conn, text, vec![county.to_string().into(), person.into()]).await?;
+    let values = vec![county.to_string().into(), person.into()];
+    let known: Option<Known> = sql::one(conn, OPENID, values).await?;
     Ok(known.map(|known| known.openid))
 }
 

@@ -1,4 +1,4 @@
-//! The ways that SQLite takes to orders. It plans by its indexes alone: by whatever one begins with it
+//! The ways that SQLite takes to what there are many of. It plans by its indexes alone: by whatever one begins with it
 //! expects to find ten rows.
 
 use sea_orm::{FromQueryResult, Value};
@@ -7,7 +7,8 @@ use xingfuma_domain::area::AreaCode;
 
 use crate::connection::StoreOptions;
 use crate::scope::Scope;
-use crate::{Store, hazards, migrations, orders, similar, sql};
+use crate::writing::{GUARDED, GUARDS};
+use crate::{Store, hazards, migrations, orders, people, similar, sql};
 
 const COUNTY: &str = "140724";
 const VILLAGE: &str = "140724100001";
@@ -36,19 +37,30 @@ impl Plans {
         Plans { store, _home: home }
     }
 
-    /// The steps that touch orders, and that are no look-up by one key or by the rows of an index's range.
-    async fn of(&self, (text, values): (String, Vec<Value>)) -> Vec<String> {
+    /// The ways that a statement takes to rows of these tables: the index, and what of it is known.
+    async fn of(&self, tables: &[&str], (text, values): (String, Vec<Value>)) -> Vec<String> {
         #[derive(FromQueryResult)]
         struct Step {
             detail: String,
         }
         let text = format!("EXPLAIN QUERY PLAN {text}");
         let steps: Vec<Step> = sql::all(self.store.pool(), &text, values).await.expect("a plan");
-        let of_orders =
-            |step: &Step| ["SEARCH o ", "SCAN o", "orders"].iter().any(|name| step.detail.contains(name));
-        steps.into_iter().filter(of_orders).map(|step| step.detail).collect()
+        let mut ways = Vec::new();
+        for Step { detail } in steps {
+            let mut words = detail.split(' ').skip(1);
+            if words.next().is_some_and(|table| tables.contains(&table)) {
+                // Whether the index covers all that is asked for is no matter here.
+                ways.push(detail.split_once("INDEX ").map_or(detail.clone(), |(_, way)| way.to_owned()));
+            }
+        }
+        ways
     }
 }
+
+/// Orders go by their name, and by a short one.
+const ORDERS: &[&str] = &["orders", "o"];
+const BY_ID: &str = "sqlite_autoindex_orders_1 (id=?)";
+const IN_VILLAGE: &str = "orders_village (<expr>=? AND id>?)";
 
 #[tokio::test]
 async fn orders_are_found_by_their_ids_however_many() {
@@ -56,28 +68,42 @@ async fn orders_are_found_by_their_ids_however_many() {
     for scope in [Scope::County(area(COUNTY)), dispatcher()] {
         for count in [1_u128, 2, 5, 20, 500] {
             let ids: Vec<Uuid> = (0..count).map(Uuid::from_u128).collect();
-            let steps = plans.of(orders::by_ids_text(&scope, &ids)).await;
-            assert_eq!(
-                steps,
-                ["SEARCH o USING INDEX sqlite_autoindex_orders_1 (id=?)"],
-                "{count} ids, {scope:?}"
-            );
+            let ways = plans.of(ORDERS, orders::by_ids_text(&scope, &ids)).await;
+            assert_eq!(ways, [BY_ID], "{count} ids, {scope:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_round_changes_its_orders_by_their_ids() {
+    let plans = Plans::of_a_fresh_database().await;
+    for rows in [1, 16, 32] {
+        let given = vec!["(?, ?, ?, ?, ?, ?)"; rows].join(", ");
+        let text = format!("WITH given ({GUARDED}) AS (VALUES {given}) {GUARDS}");
+        let ways = plans.of(ORDERS, (text, vec![0.into(); rows * 6])).await;
+        assert_eq!(ways, [BY_ID], "{rows} rows");
     }
 }
 
 #[tokio::test]
 async fn what_is_alike_or_a_hazard_is_found_in_its_village() {
     let plans = Plans::of_a_fresh_database().await;
-    let (id, near) = (Uuid::from_u128(3), "INDEX orders_village (<expr>=? AND id>?)");
-    let alike = similar::candidates_text(&dispatcher(), area(VILLAGE), Some(id), id, 300);
-    let steps = plans.of(alike).await;
-    let wanted = [
-        "SEARCH o USING INDEX sqlite_autoindex_orders_1 (id=?)".to_owned(),
-        format!("SEARCH orders USING COVERING {near}"),
-        "SEARCH orders USING COVERING INDEX orders_requester (requester_id=? AND id>?)".to_owned(),
-    ];
-    assert_eq!(steps, wanted);
-    let steps = plans.of(hazards::orders_text(area("140724100001001"), "hazard", id)).await;
-    assert_eq!(steps, [format!("SEARCH orders USING {near}")]);
+    let id = Uuid::from_u128(3);
+    let of_requester = "orders_requester (requester_id=? AND id>?)";
+    for (requester, wanted) in
+        [(None, vec![BY_ID, IN_VILLAGE]), (Some(id), vec![BY_ID, IN_VILLAGE, of_requester])]
+    {
+        let alike = similar::candidates_text(&dispatcher(), area(VILLAGE), requester, id, 300);
+        assert_eq!(plans.of(ORDERS, alike).await, wanted);
+    }
+    let hazards = hazards::orders_text(area("140724100001001"), "hazard", id);
+    assert_eq!(plans.of(ORDERS, hazards).await, [IN_VILLAGE]);
+}
+
+#[tokio::test]
+async fn a_persons_wechat_identity_is_found_by_the_person() {
+    let plans = Plans::of_a_fresh_database().await;
+    let asked = (people::OPENID.to_owned(), vec![COUNTY.into(), Uuid::from_u128(1).into()]);
+    let ways = plans.of(&["wechat_identity"], asked).await;
+    assert_eq!(ways, ["wechat_identity_person (person_id=? AND county=?)"]);
 }

@@ -94,7 +94,7 @@ pub(crate) fn statement(conn: &impl ConnectionTrait, text: &str, values: Vec<Val
     Statement::from_sql_and_values(conn.get_database_backend(), text, values)
 }
 
-/// Builds a multi-row `INSERT` with numbered placeholders.
+/// Rows of values for a multi-row statement.
 pub(crate) struct Rows {
     columns: usize,
     values: Vec<Value>,
@@ -134,7 +134,8 @@ impl Rows {
         Ok(touched)
     }
 
-    /// `WITH given ({names}) AS (VALUES …) {text}`, in pieces; answers what all of them return.
+    /// `WITH given ({names}) AS (VALUES …) {text}`, in pieces; answers what all of them return. For SQLite: PostgreSQL would
+    /// take places without a type for text.
     pub(crate) async fn given_to<T: FromQueryResult>(
         self,
         conn: &impl ConnectionTrait,

@@ -281,7 +281,7 @@ fn guarded(change: &Change) -> Result<[Value; 6], StoreError> {
     ])
 }
 
-/// The guards of changes of different orders; answers which orders they found.
+/// The guards of changes of different orders, for SQLite; answers which orders they found.
 async fn guard_all(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<HashSet<Uuid>, StoreError> {
     #[derive(FromQueryResult)]
     struct Found {
@@ -291,12 +291,15 @@ async fn guard_all(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Ha
     for change in changes {
         rows.push(guarded(change)?);
     }
-    let text = "UPDATE orders SET status = given.status, version = given.version, epoch = given.epoch, \
-        snapshot = given.snapshot FROM given WHERE orders.id = given.id AND orders.version = given.known \
-        RETURNING orders.id AS id";
-    let found: Vec<Found> = rows.given_to(conn, "status, version, epoch, snapshot, id, known", text).await?;
+    let found: Vec<Found> = rows.given_to(conn, GUARDED, GUARDS).await?;
     Ok(found.into_iter().map(|order| order.id).collect())
 }
+
+/// What [`guarded`] gives, by name, and what is done with it.
+pub(crate) const GUARDED: &str = "status, version, epoch, snapshot, id, known";
+pub(crate) const GUARDS: &str = "UPDATE orders SET status = given.status, version = given.version, epoch = given.epoch, \
+    snapshot = given.snapshot FROM given WHERE orders.id = given.id AND orders.version = given.known \
+    RETURNING orders.id AS id";
 
 /// Rows for one table.
 pub(crate) struct Part {

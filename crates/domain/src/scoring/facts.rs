@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_kept_of_the_caps_that_count_it() {
+    fn what_was_used_is_kept_of_the_month_and_of_caps_that_count_day_or_order() {
         let before = inputs(Facts::Claimed { points: Some(2) });
         let used = Used { month: 3, day: 2, order: 1 };
         for (day, order) in [(None, None), (Some(9), None), (None, Some(9)), (Some(9), Some(9))] {
