@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::duel::median;
-use crate::lives::{Open, STEPS, dispatched, requests};
-use crate::load::{Outcome, closed};
+use crate::lives::{AT_MOST, STEPS, dispatched, requests, step};
+use crate::load::closed;
 use crate::report::{Figure, Limit, Report};
 use crate::requests::Side;
 use crate::stage::{Stage, address};
@@ -17,8 +17,6 @@ use crate::stage::{Stage, address};
 const LEVELS: [(usize, usize); 2] = [(1, 200), (32, 1_000)];
 /// How much longer the request may take, in percent.
 const ADDS_AT_MOST: f64 = 15.0;
-/// Nothing here takes as long, unless it hangs.
-const AT_MOST: Duration = Duration::from_secs(600);
 /// What completing scores in the sample's sheet of base tasks.
 const SCORED_BY: &str = "609,";
 const BASE_TASKS: &str = include_str!("../../domain/data/rules/base_tasks.csv");
@@ -62,7 +60,7 @@ async fn level(
     stage.stop_worker();
     stage.settle().await;
     let before = booked(stage).await;
-    let mut adds = Vec::new();
+    let ([accept, complete, _], mut adds) = (STEPS, Vec::new());
     for (round, both) in open.chunks(2 * orders).enumerate() {
         stage.people.renew();
         let (of_one, of_other) = both.split_at(orders);
@@ -70,11 +68,13 @@ async fn level(
         // Who goes first changes with the round.
         let mut turns = [(0, of_one), (1, of_other)];
         turns.rotate_left(round % 2);
+        // Whose an order is follows from its place among these: both steps get the same ones.
         for (_, open) in turns {
-            step(stage, 0, stage.product(), 32, open).await;
+            step(stage, Side::Product, accept.0, accept.1, open).await;
         }
         for (server, open) in turns {
-            took[server] = step(stage, 1, servers[server], connections, open).await.took;
+            let mut source = requests(stage, Side::Product, complete.0, complete.1, open);
+            took[server] = closed(servers[server], connections, AT_MOST, &mut source).await.took;
         }
         // The first round prepares statements and touches pages.
         if round > 0 {
@@ -85,13 +85,6 @@ async fn level(
     assert_eq!(booked(stage).await - before, wanted, "one server books each order, the other books none");
     stage.start_worker();
     median(&adds)
-}
-
-/// One of the [`STEPS`]. Whose it is follows from an order's place among these, so all steps get the same ones.
-async fn step(stage: &Stage, step: usize, server: SocketAddr, connections: usize, open: &[Open]) -> Outcome {
-    let (verb, body, _) = STEPS[step];
-    let mut source = requests(stage, Side::Product, verb, body, open);
-    closed(server, connections, AT_MOST, &mut source).await
 }
 
 async fn booked(stage: &Stage) -> i64 {

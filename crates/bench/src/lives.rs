@@ -17,7 +17,7 @@ use crate::usage::Seconds;
 
 const CONNECTIONS: usize = 32;
 /// Nothing here takes as long, unless it hangs.
-const AT_MOST: Duration = Duration::from_secs(600);
+pub(crate) const AT_MOST: Duration = Duration::from_secs(600);
 /// The share of the floor's speed that the issue wants.
 const WANTED: f64 = 0.8;
 /// The three steps of the volunteer and the resident: the word in the address, the body, and the name in tables.
@@ -143,7 +143,7 @@ fn database(stage: &Stage, side: Side) -> &tokio_postgres::Client {
 }
 
 /// One step of all these orders, as fast as it goes.
-async fn step(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -> Outcome {
+pub(crate) async fn step(stage: &Stage, side: Side, verb: &str, body: &str, all: &[Open]) -> Outcome {
     let mut source = requests(stage, side, verb, body, all);
     closed(target(stage, side), CONNECTIONS, AT_MOST, &mut source).await
 }

@@ -330,11 +330,20 @@ fn rows_at_once(left: usize, columns: usize, sqlite: bool) -> usize {
 
 /// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a numbered one up by walking all that it has seen so far.
 fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
-    let row = |row: usize| {
-        let one = |n: usize| if numbered { format!("${}", row * columns + n + 1) } else { "?".to_owned() };
-        format!("({})", (0..columns).map(one).collect::<Vec<_>>().join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(rows * columns * 6);
+    for n in 0..rows * columns {
+        text.push_str(if n == 0 {
+            "("
+        } else if n.is_multiple_of(columns) {
+            "), ("
+        } else {
+            ", "
+        });
+        let _ = if numbered { write!(text, "${}", n + 1) } else { text.write_char('?') };
+    }
+    text.push(')');
+    text
 }
 
 /// `$from, $from+1, …` for an `IN` list.

@@ -87,12 +87,10 @@ pub async fn write_all(store: &Store, changes: Vec<Change>) -> Result<Vec<bool>,
     }
     transact(store, move |conn| {
         Box::pin(async move {
-            let moved = guard_all(conn, &changes).await?;
-            let written: Vec<bool> =
-                changes.iter().map(|change| moved.contains(&change.after.order.id)).collect();
-            let moved = changes.iter().zip(&written).filter(|(_, done)| **done).map(|(change, _)| change);
-            write_parts_together(conn, &moved.collect::<Vec<_>>()).await?;
-            Ok(written)
+            let found = guard_all(conn, &changes).await?;
+            let is_moved = |change: &&Change| found.contains(&change.after.order.id);
+            write_parts_together(conn, &changes.iter().filter(is_moved).collect::<Vec<_>>()).await?;
+            Ok(changes.iter().map(|change| is_moved(&change)).collect())
         })
     })
     .await
