@@ -78,3 +78,12 @@ fn a_badge_says_whether_its_bearer_is_a_volunteer() {
     assert_eq!(nobody.status, 404);
     assert!(nobody.text().contains("没有这张服务证"), "{}", nobody.text());
 }
+
+#[test]
+fn the_contract_is_found_with_and_without_the_stroke_behind_it() {
+    let led = page("/docs");
+    assert_eq!((led.status, led.header("location")), (307, Some("/docs/")));
+    let contract = page("/docs/");
+    assert_eq!(contract.status, 200);
+    assert!(contract.text().contains("swagger-ui"), "{}", contract.text());
+}

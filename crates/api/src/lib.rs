@@ -365,6 +365,7 @@ pub fn serve(
             .configure(shapes::serve_written_out)
             .configure(serve_operations)
             .configure(&pages)
+            .service(web::redirect("/docs", "/docs/"))
             .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/api/v1/openapi.json")))
             .default_service(web::to(problem::nothing_here))
     });

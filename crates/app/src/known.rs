@@ -1,6 +1,6 @@
 //! What the policy is to know of teams and of their members: read once for a whole round.
 //!
-//! While several orders come at a time, what was read is good for the rounds of the next three seconds too, with what this
+//! While many orders come in a second, what was read is good for the rounds of the next three seconds too, with what this
 //! process offered meanwhile counted in. Rounds side by side do not see each other's offers, and what one of them reads
 //! while the other commits goes without these. It is most of what a round asks of the database.
 //! Only what the policy prefers may rest on it. Where one person is named, nothing behind the policy looks again how many
@@ -19,13 +19,13 @@ use xingfuma_store::duty::{self, KnownRow};
 use crate::directory::{Directory, Team};
 use crate::{App, AppError};
 
-/// A round of so many orders shows that orders come faster than they are dispatched one by one.
-const SEVERAL: usize = 2;
+/// So many orders within a second are many: then most of what each of them asks was asked for another a moment ago.
+const MANY: usize = 20;
 /// How long what was read is good for other rounds: to read a whole county's people costs as much as to dispatch some
 /// hundred orders.
 const GOOD_FOR: Duration = Duration::from_secs(3);
 
-/// What rounds of several orders have read lately.
+/// What was read lately, while many orders came.
 #[derive(Debug, Default)]
 pub(crate) struct Lately(Mutex<Kept>);
 
@@ -34,6 +34,29 @@ struct Kept {
     known: Known,
     /// What was read before this moment is not good any more.
     good_from: Option<Instant>,
+    pace: Pace,
+}
+
+/// How many orders were asked about in the second that runs, and in the one before it.
+#[derive(Debug, Default)]
+struct Pace {
+    since: Option<Instant>,
+    now: usize,
+    before: usize,
+}
+
+impl Pace {
+    /// Counts so many more; answers whether they are many.
+    fn count(&mut self, orders: usize, at: Instant) -> bool {
+        match self.since.map(|since| at.saturating_duration_since(since).as_secs()) {
+            Some(0) => self.now += orders,
+            second => {
+                self.before = if second == Some(1) { self.now } else { 0 };
+                (self.since, self.now) = (Some(at), orders);
+            }
+        }
+        self.now.max(self.before) >= MANY
+    }
 }
 
 /// What is known of the teams of a round, and what was decided in it so far.
@@ -107,9 +130,16 @@ impl Lately {
         }
     }
 
+    /// Whether so many orders come on top of others that what was read for these serves them too.
+    fn serves(&self, orders: usize, now: Instant) -> bool {
+        self.kept().pace.count(orders, now)
+    }
+
     /// Teams or people have changed: nothing that was read is good any more.
     pub(crate) fn forget(&self) {
-        *self.kept() = Kept { known: Known::default(), good_from: Some(Instant::now()) };
+        let mut kept = self.kept();
+        kept.known = Known::default();
+        kept.good_from = Some(Instant::now());
     }
 }
 
@@ -121,7 +151,7 @@ impl App {
         questions: &[Question],
     ) -> Result<Known, AppError> {
         let asked = asked(directory, questions);
-        if questions.len() < SEVERAL {
+        if !self.lately.serves(questions.len(), Instant::now()) {
             let mut known = Known::default();
             self.read(&mut known, asked, questions).await?;
             return Ok(known);
@@ -310,6 +340,18 @@ mod tests {
         let later = Instant::now();
         keep(&lately, &["便民"], later);
         assert!(!lately.of(&asking(&["便民"]), later).0.is_empty());
+    }
+
+    #[test]
+    fn orders_are_many_by_the_second() {
+        let (mut pace, begin) = (Pace::default(), Instant::now());
+        let mut count = |orders, ms| pace.count(orders, begin + Duration::from_millis(ms));
+        assert!(!count(MANY - 1, 0));
+        assert!(count(1, 999), "in one second");
+        assert!(count(1, 1_100), "the second before was one of many");
+        assert!(!count(1, 2_200), "it is over");
+        assert!(count(MANY, 9_000), "in one round");
+        assert!(!count(1, 11_000), "nobody came for a second");
     }
 
     #[test]

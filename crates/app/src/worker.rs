@@ -5,11 +5,12 @@
 //! and so comes again; after [`ATTEMPTS`] deliveries that failed for a reason of the order's own it becomes a dead letter
 //! and the order is marked on the board ([`crate::dead_letters`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turn, MutexGuard, watch};
+use tokio::time::timeout;
 use xingfuma_queue::{Delivery, Hint, QueueError};
 use xingfuma_store::in_background;
 
@@ -19,8 +20,13 @@ use crate::{App, AppError, dead_letters};
 const BATCH: usize = 128;
 /// As [`BATCH`] on SQLite, which has one writer: a long round would keep everybody who places waiting.
 const BATCH_OF_ONE_WRITER: usize = 16;
-/// Rounds side by side: while one is with the database, the policy thinks about the next.
+/// Rounds side by side, where many hints wait: while one is with the database, the policy thinks about the next.
 const SIDE_BY_SIDE: usize = 2;
+/// So many hints in one read show that more of them wait. While fewer come, the next round waits for the one before it and
+/// takes all that came meanwhile: two small rounds cost the database nearly twice as much as one.
+const CROWDED: usize = 48;
+/// A round that takes longer than this is held up, and does not hold up the next.
+const HELD_UP: Duration = Duration::from_millis(50);
 /// The longest wait for a hint.
 const WAIT: Duration = Duration::from_secs(2);
 /// Hints of a worker that was silent this long are taken over.
@@ -29,6 +35,9 @@ pub const RECLAIM_AFTER: Duration = Duration::from_secs(3);
 pub const ATTEMPTS: u32 = 5;
 /// The pause after an error of the queue: they can come at once.
 const AFTER_ERROR: Duration = Duration::from_millis(200);
+
+/// Whose turn it is to take hints.
+type Turns = Arc<Turn<()>>;
 
 /// How long it is believed that the queue is long.
 const LONG_FOR: TimeDelta = TimeDelta::seconds(1);
@@ -58,7 +67,8 @@ impl Reached {
 impl App {
     /// Works for ever, until told to stop; what is in hand is finished.
     pub async fn run_worker(&self, consumer: String, stop: watch::Receiver<bool>) {
-        let rounds = (0..SIDE_BY_SIDE).map(|_| self.claim_for_ever(&consumer, stop.clone()));
+        let turns = Turns::default();
+        let rounds = (0..SIDE_BY_SIDE).map(|_| self.claim_for_ever(&consumer, &turns, stop.clone()));
         tokio::join!(futures_util::future::join_all(rounds), self.reclaim_on(&consumer, stop.clone()));
     }
 
@@ -81,10 +91,12 @@ impl App {
 
     /// On a task of its own, so that rounds think side by side, and a fault of ours in one ends that round alone: its
     /// hints are pending, and come again.
-    async fn claim_for_ever(&self, consumer: &str, stop: watch::Receiver<bool>) {
+    async fn claim_for_ever(&self, consumer: &str, turns: &Turns, stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            let (app, consumer, stop) = (self.clone(), consumer.to_owned(), stop.clone());
-            let round = tokio::spawn(in_background(async move { app.claim_on(&consumer, stop).await }));
+            let (app, consumer, turns, stop) =
+                (self.clone(), consumer.to_owned(), turns.clone(), stop.clone());
+            let round =
+                tokio::spawn(in_background(async move { app.claim_on(&consumer, &turns, stop).await }));
             if let Err(error) = round.await {
                 tracing::error!(%error, "a round of the worker broke off");
                 tokio::time::sleep(AFTER_ERROR).await;
@@ -92,15 +104,16 @@ impl App {
         }
     }
 
-    async fn claim_on(&self, consumer: &str, mut stop: watch::Receiver<bool>) {
+    async fn claim_on(&self, consumer: &str, turns: &Turns, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            let turn = turns.lock().await;
             // Dropping a claim is safe: what it had is pending, and is reclaimed.
             let claimed = tokio::select! {
                 claimed = self.queue.claim(consumer, self.round(), WAIT) => claimed,
                 _ = stop.changed() => return,
             };
             match claimed {
-                Ok(deliveries) => self.handle_all(deliveries).await,
+                Ok(deliveries) => in_turn(deliveries.len(), self.handle_all(deliveries), turn).await,
                 Err(error) => {
                     tracing::debug!(%error, "no hints from the queue");
                     tokio::time::sleep(AFTER_ERROR).await;
@@ -189,9 +202,42 @@ impl App {
     }
 }
 
+/// Does a round of so many hints. The next one may begin when it has ended, or at once where many wait.
+async fn in_turn(hints: usize, round: impl Future<Output = ()>, turn: MutexGuard<'_, ()>) {
+    let mut round = std::pin::pin!(round);
+    if hints < CROWDED && timeout(HELD_UP, &mut round).await.is_ok() {
+        return;
+    }
+    drop(turn);
+    round.await;
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
+
+    /// Whether the next round could begin after so many milliseconds of one that is under way, and after its end.
+    async fn next_begins(hints: usize, after_ms: u64) -> [bool; 2] {
+        let turns = Turns::default();
+        let turn = turns.lock().await;
+        let (end, ended) = oneshot::channel::<()>();
+        let round = async move { ended.await.expect("it is told to end") };
+        let mut in_turn = std::pin::pin!(in_turn(hints, round, turn));
+        assert!(timeout(Duration::from_millis(after_ms), &mut in_turn).await.is_err(), "it is under way");
+        let meanwhile = turns.try_lock().is_ok();
+        end.send(()).expect("it waits");
+        in_turn.await;
+        [meanwhile, turns.try_lock().is_ok()]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_rounds_take_turns_and_none_is_held_up_by_another() {
+        assert_eq!(next_begins(CROWDED - 1, 49).await, [false, true]);
+        assert_eq!(next_begins(CROWDED, 0).await, [true, true]);
+        assert_eq!(next_begins(1, 51).await, [true, true], "it is held up");
+    }
 
     #[test]
     fn a_queue_is_long_for_a_second_after_a_full_round() {

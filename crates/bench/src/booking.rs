@@ -12,6 +12,7 @@ use crate::load::closed;
 use crate::report::{Figure, Limit, Report};
 use crate::requests::Side;
 use crate::stage::{Stage, address};
+use crate::usage::Seconds;
 
 /// Connections, and orders a round of either server: over one it takes as long for less.
 const LEVELS: [(usize, usize); 2] = [(1, 200), (32, 1_000)];
@@ -28,12 +29,18 @@ pub(crate) async fn measure(stage: &mut Stage, rounds: usize, short: bool, repor
     write_rules(home.path());
     let rules = [("XINGFUMA_SCORE__RULES".to_owned(), home.path().display().to_string())];
     let unscored = stage.fleet.start_server("unscored", &rules);
-    let servers = [stage.product(), address(unscored.base())];
+    let servers = [
+        (stage.product(), stage.server_process()),
+        (address(unscored.base()), unscored.process_id().expect("it runs")),
+    ];
     for (connections, orders) in LEVELS {
         let orders = if short { 20 } else { orders };
-        let adds = level(stage, servers, connections, rounds, orders).await;
+        let added = level(stage, servers, connections, rounds, orders).await;
         let name = format!("booking points, added to completing over {connections} connections");
-        report.add(Figure::new(&name, adds, "%", Limit::AtMost(ADDS_AT_MOST)));
+        report.add(Figure::new(&name, added.percent, "%", Limit::AtMost(ADDS_AT_MOST)));
+        for (whose, micros) in [("the server's", added.server), ("PostgreSQL's", added.database)] {
+            report.add(Figure::new(&format!("{name}: {whose} processor"), micros, "µs", Limit::None));
+        }
     }
 }
 
@@ -48,19 +55,28 @@ fn write_rules(home: &Path) {
     }
 }
 
-/// By how many percent the request gets longer: the median of the rounds.
+/// What booking adds to a request.
+struct Added {
+    /// To its time: the median of the rounds.
+    percent: f64,
+    /// Processor time, in microseconds: the server's, and PostgreSQL's.
+    server: f64,
+    database: f64,
+}
+
 async fn level(
     stage: &mut Stage,
-    servers: [SocketAddr; 2],
+    servers: [(SocketAddr, u32); 2],
     connections: usize,
     rounds: usize,
     orders: usize,
-) -> f64 {
+) -> Added {
     let open = dispatched(stage, Side::Product, 2 * orders * (rounds + 1)).await;
     stage.stop_worker();
     stage.settle().await;
     let before = booked(stage).await;
     let ([accept, complete, _], mut adds) = (STEPS, Vec::new());
+    let mut used = [Seconds::default(); 2];
     for (round, both) in open.chunks(2 * orders).enumerate() {
         stage.people.renew();
         let (of_one, of_other) = both.split_at(orders);
@@ -74,9 +90,14 @@ async fn level(
         }
         for (server, open) in turns {
             let mut source = requests(stage, Side::Product, complete.0, complete.1, open);
-            took[server] = closed(servers[server], connections, AT_MOST, &mut source).await.took;
+            let (address, process) = servers[server];
+            let before = Seconds::now(process, stage.database_process());
+            took[server] = closed(address, connections, AT_MOST, &mut source).await.took;
+            // The first round prepares statements and touches pages.
+            if round > 0 {
+                used[server].add(Seconds::now(process, stage.database_process()).since(before));
+            }
         }
-        // The first round prepares statements and touches pages.
         if round > 0 {
             adds.push((took[0].as_secs_f64() / took[1].as_secs_f64() - 1.0) * 100.0);
         }
@@ -84,7 +105,12 @@ async fn level(
     let wanted = (orders * (rounds + 1)) as i64;
     assert_eq!(booked(stage).await - before, wanted, "one server books each order, the other books none");
     stage.start_worker();
-    median(&adds)
+    let each = 1e6 / (orders * rounds) as f64;
+    Added {
+        percent: median(&adds),
+        server: (used[0].server - used[1].server) * each,
+        database: (used[0].database - used[1].database) * each,
+    }
 }
 
 async fn booked(stage: &Stage) -> i64 {
