@@ -130,8 +130,8 @@ impl Lately {
         }
     }
 
-    /// Whether so many orders come on top of others that what was read for these serves them too.
-    fn serves(&self, orders: usize, now: Instant) -> bool {
+    /// Counts so many more orders; answers whether they are many.
+    fn count(&self, orders: usize, now: Instant) -> bool {
         self.kept().pace.count(orders, now)
     }
 
@@ -151,7 +151,7 @@ impl App {
         questions: &[Question],
     ) -> Result<Known, AppError> {
         let asked = asked(directory, questions);
-        if !self.lately.serves(questions.len(), Instant::now()) {
+        if !self.lately.count(questions.len(), Instant::now()) {
             let mut known = Known::default();
             self.read(&mut known, asked, questions).await?;
             return Ok(known);

@@ -38,8 +38,9 @@ pub(crate) async fn measure(stage: &mut Stage, rounds: usize, short: bool, repor
         let added = level(stage, servers, connections, rounds, orders).await;
         let name = format!("booking points, added to completing over {connections} connections");
         report.add(Figure::new(&name, added.percent, "%", Limit::AtMost(ADDS_AT_MOST)));
-        for (whose, micros) in [("the server's", added.server), ("PostgreSQL's", added.database)] {
-            report.add(Figure::new(&format!("{name}: {whose} processor"), micros, "µs", Limit::None));
+        for (whose, seconds) in [("the server's", added.used.server), ("PostgreSQL's", added.used.database)] {
+            let each = seconds * 1e6 / (orders * rounds) as f64;
+            report.add(Figure::new(&format!("{name}: {whose} processor"), each, "µs", Limit::None));
         }
     }
 }
@@ -55,15 +56,15 @@ fn write_rules(home: &Path) {
     }
 }
 
-/// What booking adds to a request.
+/// What booking adds.
 struct Added {
-    /// To its time: the median of the rounds.
+    /// To the time of a request, in percent: the median of the rounds.
     percent: f64,
-    /// Processor time, in microseconds: the server's, and PostgreSQL's.
-    server: f64,
-    database: f64,
+    /// To the processor time of all requests that count.
+    used: Seconds,
 }
 
+/// One server beside the other: each is an address and a process.
 async fn level(
     stage: &mut Stage,
     servers: [(SocketAddr, u32); 2],
@@ -105,12 +106,7 @@ async fn level(
     let wanted = (orders * (rounds + 1)) as i64;
     assert_eq!(booked(stage).await - before, wanted, "one server books each order, the other books none");
     stage.start_worker();
-    let each = 1e6 / (orders * rounds) as f64;
-    Added {
-        percent: median(&adds),
-        server: (used[0].server - used[1].server) * each,
-        database: (used[0].database - used[1].database) * each,
-    }
+    Added { percent: median(&adds), used: used[0].since(used[1]) }
 }
 
 async fn booked(stage: &Stage) -> i64 {

@@ -1,5 +1,7 @@
 //! The few words that every query here shares.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
 use uuid::Uuid;
@@ -202,7 +204,6 @@ impl Together {
 
     /// As [`Together::insert`], under a name by which what the tail returns can be asked for.
     pub(crate) fn named(&mut self, name: &str, rows: Rows, into: &str, tail: &str) {
-        use std::fmt::Write as _;
         let given = self.given(rows);
         let _ = write!(
             self.text,
@@ -246,7 +247,6 @@ impl Together {
     }
 
     fn part(&mut self, text: &str) {
-        use std::fmt::Write as _;
         self.parts += 1;
         let _ = write!(self.text, ", part_{} AS ({text})", self.parts);
     }
@@ -296,14 +296,7 @@ pub(crate) fn is_refused_for_its_data(error: &DbErr) -> bool {
 
 /// As [`placeholders`], counting on from `first` and with a type at each: rows of a `SELECT` have none of their own.
 fn typed_placeholders(values: &[Value], columns: usize, first: usize) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(values.len() * 12);
-    for (n, value) in values.iter().enumerate() {
-        let open = if n % columns == 0 { if n == 0 { "(" } else { ", (" } } else { ", " };
-        let close = if (n + 1) % columns == 0 { ")" } else { "" };
-        let _ = write!(text, "{open}${}{}{close}", first + n + 1, type_of(value));
-    }
-    text
+    in_rows(values.len(), columns, |text, n| write!(text, "${}{}", first + n + 1, type_of(&values[n])))
 }
 
 /// PostgreSQL's name of a value's type, as a cast. What is not listed is not written by this crate.
@@ -330,19 +323,25 @@ fn rows_at_once(left: usize, columns: usize, sqlite: bool) -> usize {
 
 /// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a numbered one up by walking all that it has seen so far.
 fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(rows * columns * 6);
-    for n in 0..rows * columns {
-        text.push_str(if n == 0 {
-            "("
-        } else if n.is_multiple_of(columns) {
-            "), ("
-        } else {
-            ", "
-        });
-        let _ = if numbered { write!(text, "${}", n + 1) } else { text.write_char('?') };
+    in_rows(
+        rows * columns,
+        columns,
+        |text, n| {
+            if numbered { write!(text, "${}", n + 1) } else { text.write_char('?') }
+        },
+    )
+}
+
+/// So many places, each as `place` writes it, in rows of so many columns: one text, as all that is written goes this way.
+fn in_rows(places: usize, columns: usize, place: impl Fn(&mut String, usize) -> std::fmt::Result) -> String {
+    let mut text = String::with_capacity(places * 12);
+    for n in 0..places {
+        text.push_str(if n == 0 { "" } else { ", " });
+        text.push_str(if n.is_multiple_of(columns) { "(" } else { "" });
+        // A text takes whatever is written to it.
+        let _ = place(&mut text, n);
+        text.push_str(if (n + 1).is_multiple_of(columns) { ")" } else { "" });
     }
-    text.push(')');
     text
 }
 
