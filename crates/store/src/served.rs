@@ -226,13 +226,15 @@ pub(crate) fn add(
     match watched {
         Watched::Service(service) => {
             let mark = service.mark(guards, &so_far.taken, false);
-            together.named(
-                "services",
-                service.count(so_far.services + 1),
-                INTO_COUNT,
-                "ON CONFLICT (person_id) DO UPDATE SET services = excluded.services \
-                 WHERE served_count.services = excluded.services - 1 RETURNING 1",
-            );
+            // Of somebody who served before there is a row.
+            let tail = match so_far.services {
+                0 => "RETURNING 1",
+                _ => {
+                    "ON CONFLICT (person_id) DO UPDATE SET services = excluded.services \
+                     WHERE served_count.services = excluded.services - 1 RETURNING 1"
+                }
+            };
+            together.named("services", service.count(so_far.services + 1), INTO_COUNT, tail);
             together.insist("(SELECT count(*) FROM services) = 1");
             together.insert(service.row(&mark), INTO_SERVED, "");
             mark.reason

@@ -219,7 +219,8 @@ impl Together {
         ));
     }
 
-    /// Fails the statement as a whole ([`was_not_so`]) if the guard finds its row and this does not hold.
+    /// Fails the statement as a whole ([`was_not_so`]) if the guard finds its row and this does not hold. What is asked for
+    /// here is written before all else, in the order of asking.
     pub(crate) fn insist(&mut self, holds: impl Into<String>) {
         self.insists.push(holds.into());
     }
@@ -257,24 +258,26 @@ impl Together {
         struct Guard {
             touched: i64,
         }
-        let mut text = format!("{} SELECT (SELECT count(*) FROM guard) AS touched", self.text);
-        for holds in &self.insists {
-            text.push_str(&format!(", insist((SELECT count(*) FROM guard) = 0 OR {holds})"));
+        let mut text = format!("{} SELECT touched", self.text);
+        if !self.insists.is_empty() {
+            let _ = write!(text, ", insist(touched = 0 OR ({}))", self.insists.join(" AND "));
         }
+        text.push_str(" FROM (SELECT count(*) AS touched FROM guard) AS guarded");
         let guard: Option<Guard> = one(conn, &text, self.values).await?;
         Ok(guard.is_some_and(|guard| guard.touched == 1))
     }
 }
 
-/// Whether a statement failed because something that it insisted on does not hold.
+/// Whether a statement failed because something that it took for granted does not hold: it insisted on it, or it wrote a row
+/// that is there already.
 pub(crate) fn was_not_so(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else { return false };
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
     else {
         return false;
     };
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.as_deref() == Some("XF001")
+    let refused = error.as_database_error();
+    refused.is_some_and(|refused| refused.is_unique_violation() || refused.code().as_deref() == Some("XF001"))
 }
 
 /// Whether a statement was refused for what it says: bad data, a broken rule, a trigger's veto.

@@ -187,7 +187,7 @@ fn all_in_one(change: &Change) -> Result<Option<Together>, StoreError> {
                 Some(reason) => (**award).clone().held_for(reason),
                 None => (**award).clone(),
             };
-            within::add(&mut together, id, &award, known.used)?
+            within::add(&mut together, id, &award, known)?
         }
         None => true,
     };

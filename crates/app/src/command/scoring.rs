@@ -160,7 +160,10 @@ pub(super) fn known(change: &Change, engaged: Option<&Engaged>) -> Option<Known>
         for counter in award.counters() {
             let of_it =
                 |(key, _): &&((String, String), i64)| *key == (counter.code.clone(), counter.window.clone());
-            known.used.note(counter.span, read.used.iter().find(of_it).map_or(0, |(_, points)| *points));
+            if let Some((_, points)) = read.used.iter().find(of_it) {
+                known.used.note(counter.span, *points);
+                known.counted = true;
+            }
         }
     }
     Some(known)

@@ -88,6 +88,8 @@ pub struct Notification {
 pub struct Known {
     /// What was used up of the award's caps.
     pub used: Used,
+    /// Whether any of its counts stands in the ledger already; a person's first in a month has none.
+    pub counted: bool,
     /// What guards go by.
     pub so_far: SoFar,
 }
