@@ -63,7 +63,7 @@ pub(crate) fn add(
         INTO_ENTRY,
         "(id, transaction_id, county, kind, purse, owner_id, points)",
         "given.*, a.seq, a.head",
-        // No hash, for which `=` would let it build a table: these are four rows and two.
+        // By `=` PostgreSQL would build a hash table, for four rows and two.
         "LEFT JOIN accounts a ON a.owner_id IS NOT DISTINCT FROM given.owner_id \
          AND a.kind IS NOT DISTINCT FROM given.kind AND a.purse IS NOT DISTINCT FROM given.purse",
     );
@@ -84,6 +84,7 @@ fn add_caps(together: &mut Together, award: &Award, known: &Known) {
     together.insist(format!("(SELECT count(*) FROM cap) = {count}"));
 }
 
-/// For counts of which some stand already. Where none does, rows are written as they are, which costs half as much.
+/// For counts of which some stand already. Where none does, rows are written as they are: `ON CONFLICT` would look for them
+/// first. One that is there by now fails the statement.
 const TAKE_MORE: &str = "ON CONFLICT (person_id, rule_code, month) DO UPDATE SET points = excluded.points, \
     granted = excluded.granted WHERE score_cap.points = excluded.points - excluded.granted RETURNING 1";
