@@ -1,8 +1,7 @@
 //! What the policy needs to know about teams and people: who is away, what they hold, how they answered so far.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
-use sqlx::Row as _;
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Value};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
@@ -78,29 +77,20 @@ async fn known_together(
         of_members("unnest($2::uuid[], $3::text[]) AS asked (team_id, skill)", 4)
             + " AND v.team_id = ANY ($2::uuid[])"
     );
-    // A long queue asks for all teams of a county at once: each of tens of thousands of rows is read as it comes, by its
-    // columns' places, and let go.
+    // A long queue asks for all teams of a county at once: each of tens of thousands of rows is read as it comes, and let go.
     let rows = lanes.run(move |connection| {
         Box::pin(async move {
             let (able, skills): (Vec<Uuid>, Vec<String>) = able.into_iter().unzip();
             let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(teams).bind(able).bind(skills).bind(now);
-            query.try_map(|row| known_row(&row)).fetch_all(connection).await
+            query.try_map(known_row).fetch_all(connection).await
         })
     });
     Ok(rows.await?)
 }
 
-fn known_row(row: &PgRow) -> Result<KnownRow, sqlx::Error> {
-    Ok(KnownRow {
-        team_id: row.try_get(0)?,
-        skill: row.try_get(1)?,
-        person_id: row.try_get(2)?,
-        open_orders: row.try_get(3)?,
-        on_leave: row.try_get(4)?,
-        accepts: row.try_get(5)?,
-        waited_seconds: row.try_get(6)?,
-        offered_at: row.try_get(7)?,
-    })
+fn known_row(row: PgRow) -> Result<KnownRow, sqlx::Error> {
+    let row = KnownRow::from_query_result(&QueryResult::from(row), "");
+    row.map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 fn of_teams(which: &str) -> String {

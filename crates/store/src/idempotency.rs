@@ -1,7 +1,8 @@
 //! Answers kept under their callers' keys, so that a repeated request gets the same one.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, RuntimeErr, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sqlx::error::DatabaseError;
 use uuid::Uuid;
 use xingfuma_domain::area::AreaCode;
 
@@ -75,12 +76,7 @@ fn values_of(answer: &Answer) -> [Value; 7] {
 
 /// Whether a statement failed because a key is taken.
 pub(crate) fn is_taken(error: &StoreError) -> bool {
-    let StoreError::Database(error) = error else { return false };
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    error.as_database_error().and_then(sqlx::error::DatabaseError::constraint) == Some("idempotency_pkey")
+    sql::refusal(error).and_then(DatabaseError::constraint) == Some("idempotency_pkey")
 }
 
 /// Stores answers and gives the indexes of those whose key was taken. A twin that is not committed yet is waited for.

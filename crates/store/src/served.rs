@@ -73,6 +73,9 @@ pub struct SoFar {
 
 const INTO_SERVED: &str = "served (order_id, round, county, person_id, from_ms, to_ms, minutes, reason)";
 const INTO_COUNT: &str = "served_count (person_id, county, services)";
+/// What somebody served stands where it was read.
+const ONE_MORE: &str = "ON CONFLICT (person_id) DO UPDATE SET services = excluded.services \
+    WHERE served_count.services = excluded.services - 1";
 const INTO_PAIR: &str = "rated_pair (low_id, high_id, county, low_ms, high_ms)";
 
 impl Service {
@@ -227,15 +230,8 @@ pub(crate) fn add(
         Watched::Service(service) => {
             let mark = service.mark(guards, &so_far.taken, false);
             // Of somebody who served before there is a row.
-            let tail = match so_far.services {
-                0 => "RETURNING 1",
-                _ => {
-                    "ON CONFLICT (person_id) DO UPDATE SET services = excluded.services \
-                     WHERE served_count.services = excluded.services - 1 RETURNING 1"
-                }
-            };
-            together.named("services", service.count(so_far.services + 1), INTO_COUNT, tail);
-            together.insist("(SELECT count(*) FROM services) = 1");
+            let tail = if so_far.services == 0 { "" } else { ONE_MORE };
+            together.insisted("services", service.count(so_far.services + 1), INTO_COUNT, tail);
             together.insert(service.row(&mark), INTO_SERVED, "");
             mark.reason
         }
@@ -243,10 +239,9 @@ pub(crate) fn add(
             let (mine, theirs) = rated.columns();
             let tail = format!(
                 "ON CONFLICT (low_id, high_id) DO UPDATE SET {mine} = excluded.{mine} \
-                 WHERE rated_pair.{theirs} IS NOT DISTINCT FROM excluded.{theirs} RETURNING 1"
+                 WHERE rated_pair.{theirs} IS NOT DISTINCT FROM excluded.{theirs}"
             );
-            together.named("pair", rated.row(so_far.rated_back_ms), INTO_PAIR, &tail);
-            together.insist("(SELECT count(*) FROM pair) = 1");
+            together.insisted("pair", rated.row(so_far.rated_back_ms), INTO_PAIR, &tail);
             rated.reason(guards, so_far)
         }
     }

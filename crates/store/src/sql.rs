@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, RuntimeErr, Statement, Value};
+use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 use crate::{Store, StoreError};
@@ -122,6 +123,10 @@ impl Rows {
         self.values.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
     /// `INSERT INTO {into} VALUES (…), (…) {tail}`, in pieces that both databases take.
     pub(crate) async fn insert(
         self,
@@ -176,7 +181,7 @@ impl Rows {
         into: &str,
         tail: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let given = placeholders(self.values.len() / self.columns, self.columns, true);
+        let given = placeholders(self.len(), self.columns, true);
         let text = format!("INSERT INTO {into} VALUES {given} {tail}");
         all(conn, &text, self.values).await
     }
@@ -219,10 +224,11 @@ impl Together {
         ));
     }
 
-    /// Fails the statement as a whole ([`was_not_so`]) if the guard finds its row and this does not hold. What is asked for
-    /// here is written before all else, in the order of asking.
-    pub(crate) fn insist(&mut self, holds: impl Into<String>) {
-        self.insists.push(holds.into());
+    /// As [`Together::named`], and fails the statement as a whole ([`was_not_so`]) if the guard finds its row and one of these
+    /// is not written. Such rows are written before all others, in the order in which they are given here.
+    pub(crate) fn insisted(&mut self, name: &str, rows: Rows, into: &str, tail: &str) {
+        self.insists.push(format!("(SELECT count(*) FROM {name}) = {}", rows.len()));
+        self.named(name, rows, into, &format!("{tail} RETURNING 1"));
     }
 
     fn given(&mut self, rows: Rows) -> String {
@@ -268,26 +274,31 @@ impl Together {
     }
 }
 
+fn of_sqlx(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// What the database said against a statement, if that is why it failed.
+pub(crate) fn refusal(error: &StoreError) -> Option<&dyn DatabaseError> {
+    let StoreError::Database(error) = error else { return None };
+    of_sqlx(error)?.as_database_error()
+}
+
 /// Whether a statement failed because something that it took for granted does not hold: it insisted on it, or it wrote a row
 /// that is there already.
 pub(crate) fn was_not_so(error: &StoreError) -> bool {
-    let StoreError::Database(error) = error else { return false };
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let refused = error.as_database_error();
-    refused.is_some_and(|refused| refused.is_unique_violation() || refused.code().as_deref() == Some("XF001"))
+    refusal(error)
+        .is_some_and(|refused| refused.is_unique_violation() || refused.code().as_deref() == Some("XF001"))
 }
 
 /// Whether a statement was refused for what it says: bad data, a broken rule, a trigger's veto.
 pub(crate) fn is_refused_for_its_data(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return matches!(error, DbErr::Type(_) | DbErr::Json(_));
-    };
-    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else {
-        return matches!(**error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+    let Some(error) = of_sqlx(error) else { return matches!(error, DbErr::Type(_) | DbErr::Json(_)) };
+    let Some(code) = error.as_database_error().and_then(DatabaseError::code) else {
+        return matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
     };
     // SQLite says numbers, whose lowest byte is the kind: too big, constraint, mismatch.
     // PostgreSQL says five letters, of which two are the kind: data exception, integrity, raised by a function or ours.
@@ -326,13 +337,9 @@ fn rows_at_once(left: usize, columns: usize, sqlite: bool) -> usize {
 
 /// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a numbered one up by walking all that it has seen so far.
 fn placeholders(rows: usize, columns: usize, numbered: bool) -> String {
-    in_rows(
-        rows * columns,
-        columns,
-        |text, n| {
-            if numbered { write!(text, "${}", n + 1) } else { text.write_char('?') }
-        },
-    )
+    let place =
+        |text: &mut String, n| if numbered { write!(text, "${}", n + 1) } else { text.write_char('?') };
+    in_rows(rows * columns, columns, place)
 }
 
 /// So many places, each as `place` writes it, in rows of so many columns: one text, as all that is written goes this way.

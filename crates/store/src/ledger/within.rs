@@ -77,14 +77,11 @@ fn add_caps(together: &mut Together, award: &Award, known: &Known) {
         return;
     }
     let granted = award.granted(known.used);
-    let count = counters.len();
     let rows = cap_rows(award, counters, |counter| (known.used.of(counter.span) + granted, granted));
-    let tail = if known.counted { TAKE_MORE } else { "RETURNING 1" };
-    together.named("cap", rows, INTO_CAP, tail);
-    together.insist(format!("(SELECT count(*) FROM cap) = {count}"));
+    together.insisted("cap", rows, INTO_CAP, if known.counted { TAKE_MORE } else { "" });
 }
 
 /// For counts of which some stand already. Where none does, rows are written as they are: `ON CONFLICT` would look for them
 /// first. One that is there by now fails the statement.
 const TAKE_MORE: &str = "ON CONFLICT (person_id, rule_code, month) DO UPDATE SET points = excluded.points, \
-    granted = excluded.granted WHERE score_cap.points = excluded.points - excluded.granted RETURNING 1";
+    granted = excluded.granted WHERE score_cap.points = excluded.points - excluded.granted";
