@@ -221,10 +221,10 @@ impl Process {
         let anonymous = Client::anonymous(&base);
         let begun = Instant::now();
         while begun.elapsed() < PROGRAM_READY_WITHIN && self.is_running() {
-            if anonymous.get_outside("/readyz").is_ok_and(|answer| answer.status == 200) {
-                // Another process may have been quicker to take the port; then this one is about to end.
-                sleep(LOOK_AGAIN);
-                return self.is_running();
+            // Another process may have been quicker to take the port: what answers there is ours only if ours says so.
+            let answers = anonymous.get_outside("/readyz").is_ok_and(|answer| answer.status == 200);
+            if answers && self.says("\"message\":\"serving\"") {
+                return true;
             }
             sleep(LOOK_AT_PROGRAM_AGAIN);
         }
