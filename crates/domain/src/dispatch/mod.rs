@@ -16,6 +16,7 @@
 pub mod people;
 pub mod roster;
 mod rules;
+mod written;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,7 @@ pub struct TeamFacts {
     #[serde(skip_serializing_if = "History::is_empty", default)]
     pub history: History,
     /// Those of its volunteers who have the skill, for a team that can be asked.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(skip_serializing_if = "Vec::is_empty", default, with = "written")]
     pub members: Vec<MemberFacts>,
 }
 
