@@ -6,8 +6,8 @@
 //! Only what the policy prefers may rest on it. Where one person is named, nothing behind the policy looks again how many
 //! orders he has: such questions read anew. And that nobody is left is said of no facts but fresh ones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -59,15 +59,18 @@ impl Pace {
     }
 }
 
-/// What is known of the teams of a round, and what was decided in it so far.
+/// What is known of the teams of a round, and what was decided in it so far. Rounds share what is kept of a team until one of
+/// them learns something of it: a county's members are too many to copy for each round.
 #[derive(Debug, Default)]
-pub(crate) struct Known(HashMap<Uuid, KnownTeam>);
+pub(crate) struct Known {
+    teams: HashMap<Uuid, Arc<KnownTeam>>,
+    /// The teams that were read for this round.
+    anew: HashSet<Uuid>,
+}
 
 #[derive(Clone, Debug)]
 struct KnownTeam {
     read_at: Instant,
-    /// It was read for the round that holds it.
-    of_this_round: bool,
     /// Its own row.
     own: Option<KnownRow>,
     /// Its members by the skill that was asked for, sorted by their ids.
@@ -110,22 +113,23 @@ impl Lately {
     ) -> Known {
         let lately = self.kept();
         let good = asked.into_iter().filter_map(|(team, skills)| {
-            let known = lately.known.0.get(team).filter(|known| known.answers(skills, now))?;
-            Some((*team, KnownTeam { of_this_round: false, ..known.clone() }))
+            let known = lately.known.teams.get(team).filter(|known| known.answers(skills, now))?;
+            Some((*team, known.clone()))
         });
-        Known(good.collect())
+        Known { teams: good.collect(), anew: HashSet::new() }
     }
 
     /// Keeps what was read just now.
     fn keep<'a>(&self, read: &Known, teams: impl IntoIterator<Item = &'a Uuid>, now: Instant) {
         let mut lately = self.kept();
-        lately.known.0.retain(|_, known| known.answers(&BTreeSet::new(), now));
+        lately.known.teams.retain(|_, known| known.answers(&BTreeSet::new(), now));
         for team in teams {
             // Somebody may have been suspended while it was read.
+            let good_from = lately.good_from;
             let known =
-                read.0.get(team).filter(|known| lately.good_from.is_none_or(|from| known.read_at > from));
+                read.teams.get(team).filter(|known| good_from.is_none_or(|from| known.read_at > from));
             if let Some(known) = known {
-                lately.known.0.insert(*team, known.clone());
+                lately.known.teams.insert(*team, known.clone());
             }
         }
     }
@@ -159,7 +163,7 @@ impl App {
         let named = self::asked(directory, questions.iter().filter(|one| one.mode != AssignMode::WholeTeam));
         let by_anybody = asked.iter().filter(|(team, _)| !named.contains_key(*team));
         let mut known = self.lately.of(by_anybody, Instant::now());
-        let missing: Asked = asked.into_iter().filter(|(team, _)| !known.0.contains_key(team)).collect();
+        let missing: Asked = asked.into_iter().filter(|(team, _)| !known.teams.contains_key(team)).collect();
         let teams: Vec<Uuid> = missing.keys().copied().collect();
         self.read(&mut known, missing, questions).await?;
         self.lately.keep(&known, &teams, Instant::now());
@@ -175,7 +179,7 @@ impl App {
     ) -> Result<bool, AppError> {
         let questions = std::slice::from_ref(question);
         let asked = asked(directory, questions);
-        if asked.keys().all(|team| known.0.get(team).is_none_or(|known| known.of_this_round)) {
+        if asked.keys().all(|team| !known.teams.contains_key(team) || known.anew.contains(team)) {
             return Ok(false);
         }
         self.read(known, asked, questions).await?;
@@ -204,24 +208,28 @@ impl App {
 }
 
 impl Known {
-    fn add(&mut self, asked: Asked, mut rows: Vec<KnownRow>, read_at: Instant) {
-        rows.sort_unstable_by_key(|row| row.person_id);
-        for (team, skills) in asked {
-            // Nobody may have a skill: that too is known.
-            let members = skills.into_iter().map(|skill| (skill, Vec::new())).collect();
-            self.0.insert(team, KnownTeam { read_at, of_this_round: true, own: None, members });
-        }
-        for mut row in rows {
-            let Some(team) = self.0.get_mut(&row.team_id) else { continue };
-            // The members lie under their skill: a county's rows are kept, and copied for each round, without it.
-            match row.skill.take() {
-                None => team.own = Some(row),
-                Some(skill) => {
-                    if let Some(members) = team.members.get_mut(&skill) {
-                        members.push(row);
-                    }
-                }
+    /// Adds what was read: rows whose places are those of `asked`.
+    fn add(&mut self, asked: Asked, rows: Vec<KnownRow>, read_at: Instant) {
+        let mut own: Vec<Option<KnownRow>> = vec![None; asked.len()];
+        let mut members: Vec<Vec<KnownRow>> = vec![Vec::new(); asked.values().map(BTreeSet::len).sum()];
+        for row in rows {
+            let Ok(place) = usize::try_from(row.place) else { continue };
+            if row.person_id.is_some() {
+                members[place].push(row);
+            } else {
+                own[place] = Some(row);
             }
+        }
+        let mut members = members.into_iter().map(|mut rows| {
+            rows.sort_unstable_by_key(|row| row.person_id);
+            rows.shrink_to_fit();
+            rows
+        });
+        for ((team, skills), own) in asked.into_iter().zip(own) {
+            // Nobody may have a skill: that too is known.
+            let members = skills.into_iter().zip(members.by_ref()).collect();
+            self.teams.insert(team, Arc::new(KnownTeam { read_at, own, members }));
+            self.anew.insert(team);
         }
     }
 
@@ -231,7 +239,7 @@ impl Known {
     }
 
     fn team_facts(&self, team: &Team, covers: AreaCode, question: &Question) -> TeamFacts {
-        let known = self.0.get(&team.id);
+        let known = self.teams.get(&team.id);
         let own = known.and_then(|known| known.own.as_ref());
         let members = known.and_then(|known| known.members.get(&question.skill));
         let quiet = team.roster.is_quiet(question.at);
@@ -253,7 +261,8 @@ impl Known {
     }
 
     fn learn(&mut self, question: &Question, decision: &Decision) {
-        let Some(team) = decision.chosen.and_then(|team| self.0.get_mut(&team)) else { return };
+        let Some(team) = decision.chosen.and_then(|team| self.teams.get_mut(&team)) else { return };
+        let team = Arc::make_mut(team);
         if let Some(row) = &mut team.own {
             row.open_orders += 1;
         }
@@ -278,7 +287,7 @@ fn member_facts(team: &Team, row: &KnownRow, at: DateTime<Utc>, quiet: bool) -> 
         person,
         open_orders: row.open_orders,
         full: row.open_orders >= team.roster.open_orders_at_most,
-        on_leave: row.on_leave != 0,
+        on_leave: row.on_leave,
         off_duty: !team.roster.is_on_duty(person, at),
         quiet,
         offered_at: row.offered_at,
@@ -295,11 +304,10 @@ mod tests {
 
     fn row(person: Option<Uuid>) -> KnownRow {
         KnownRow {
-            team_id: TEAM,
-            skill: person.map(|_| "便民".to_owned()),
             person_id: person,
+            place: 0,
+            on_leave: false,
             open_orders: 0,
-            on_leave: 0,
             accepts: 0,
             waited_seconds: 0,
             offered_at: None,
@@ -325,13 +333,13 @@ mod tests {
     fn what_was_read_is_good_for_a_while_and_for_the_skills_that_were_asked_for() {
         let (lately, now) = (Lately::default(), Instant::now());
         keep(&lately, &["便民", "调解"], now);
-        let there = |skills: &[&str], later| !lately.of(&asking(skills), now + later).0.is_empty();
+        let there = |skills: &[&str], later| !lately.of(&asking(skills), now + later).teams.is_empty();
         assert!(there(&["便民"], Duration::ZERO));
         assert!(there(&["调解"], GOOD_FOR / 2), "that nobody has the skill is known");
         assert!(!there(&["便民", "法律"], Duration::ZERO), "not all of it was read");
         assert!(!there(&["便民"], GOOD_FOR));
         lately.keep(&Known::default(), &[], now + GOOD_FOR);
-        assert!(lately.kept().known.0.is_empty(), "what is old is let go");
+        assert!(lately.kept().known.teams.is_empty(), "what is old is let go");
         keep(&lately, &["便民"], now);
         lately.forget();
         assert!(!there(&["便民"], Duration::ZERO));
@@ -339,7 +347,7 @@ mod tests {
         assert!(!there(&["便民"], Duration::ZERO), "it was read before, and came after");
         let later = Instant::now();
         keep(&lately, &["便民"], later);
-        assert!(!lately.of(&asking(&["便民"]), later).0.is_empty());
+        assert!(!lately.of(&asking(&["便民"]), later).teams.is_empty());
     }
 
     #[test]
@@ -384,8 +392,8 @@ mod tests {
             lately.kept().known.learn(&question, &decision);
         }
         let next = lately.of(&asking(&["便民"]), now);
-        let team = &next.0[&TEAM];
-        assert!(!team.of_this_round, "it may be old");
+        let team = &next.teams[&TEAM];
+        assert!(next.anew.is_empty(), "it may be old");
         assert_eq!(team.own.as_ref().map(|own| own.open_orders), Some(2));
         let member = &team.members["便民"][0];
         assert_eq!((member.open_orders, member.offered_at), (2, Some(at)));

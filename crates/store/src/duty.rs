@@ -10,19 +10,18 @@ use crate::lanes::Lanes;
 use crate::sql::{self, Rows};
 use crate::{Store, StoreError, directory};
 
-/// What is known of a team, or of one of its members who has a skill.
+/// What is known of a team, or of one of its members who has a skill. A county's are tens of thousands, so they are small:
+/// a number says which team, or which pair of team and skill, they are about.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct KnownRow {
-    /// The team.
-    pub team_id: Uuid,
-    /// The skill for which the member was asked; absent in the team's own row.
-    pub skill: Option<String>,
     /// The member; absent in the team's own row.
     pub person_id: Option<Uuid>,
+    /// The place among the pairs for which the member was asked; in a team's own row its place among the teams.
+    pub place: i32,
+    /// He is on leave.
+    pub on_leave: bool,
     /// Open orders that it or he holds.
     pub open_orders: i64,
-    /// 1 when he is on leave.
-    pub on_leave: i64,
     /// Offers accepted.
     pub accepts: i64,
     /// Seconds for which offers waited.
@@ -48,21 +47,29 @@ pub async fn known(
     if let Some(lanes) = store.lanes() {
         return known_together(lanes, teams.to_vec(), able.to_vec(), now).await;
     }
-    let mut values: Vec<Value> = teams.iter().map(|team| Value::from(*team)).collect();
-    let mut text = of_teams(&format!("t.id IN ({})", sql::list(1, teams.len())));
+    let mut values = Vec::with_capacity(2 * teams.len() + 3 * able.len() + 1);
+    let own = given(&mut values, teams.iter().map(|team| vec![(*team).into()]));
+    let mut text = format!("WITH own (team_id, place) AS (VALUES {own})");
+    let mut members = String::new();
     if !able.is_empty() {
-        let first = values.len();
-        let pairs: Vec<String> =
-            (0..able.len()).map(|n| format!("(${}, ${})", first + 2 * n + 1, first + 2 * n + 2)).collect();
-        values.extend(able.iter().flat_map(|(team, skill)| [Value::from(*team), skill.as_str().into()]));
+        let pairs = able.iter().map(|(team, skill)| vec![(*team).into(), skill.as_str().into()]);
+        let pairs = given(&mut values, pairs);
+        text.push_str(&format!(", asked (team_id, skill, place) AS (VALUES {pairs})"));
         values.push(now.into());
-        let members = of_members("asked", values.len());
-        text = format!(
-            "WITH asked (team_id, skill) AS (VALUES {}) {text} UNION ALL {members}",
-            pairs.join(", ")
-        );
+        members = format!(" UNION ALL {}", of_members("asked", values.len()));
     }
-    sql::all(store.pool(), &text, values).await
+    sql::all(store.pool(), &format!("{text} {}{members}", of_teams("own")), values).await
+}
+
+/// Rows for `VALUES`, each with its number, as `WITH ORDINALITY` counts.
+fn given(values: &mut Vec<Value>, rows: impl Iterator<Item = Vec<Value>>) -> String {
+    let rows = (1_i32..).zip(rows).map(|(number, row)| {
+        let first = values.len() + 1;
+        values.extend(row);
+        values.push(number.into());
+        format!("({})", sql::list(first, values.len() + 1 - first))
+    });
+    rows.collect::<Vec<_>>().join(", ")
 }
 
 async fn known_together(
@@ -73,8 +80,8 @@ async fn known_together(
 ) -> Result<Vec<KnownRow>, StoreError> {
     let text = format!(
         "{} UNION ALL {}",
-        of_teams("t.id = ANY ($1::uuid[])"),
-        of_members("unnest($2::uuid[], $3::text[]) AS asked (team_id, skill)", 4)
+        of_teams("unnest($1::uuid[]) WITH ORDINALITY AS own (team_id, place)"),
+        of_members("unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS asked (team_id, skill, place)", 4)
             + " AND v.team_id = ANY ($2::uuid[])"
     );
     // A long queue asks for all teams of a county at once: each of tens of thousands of rows is read as it comes, and let go.
@@ -93,12 +100,12 @@ fn known_row(row: PgRow) -> Result<KnownRow, sqlx::Error> {
     row.map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn of_teams(which: &str) -> String {
+fn of_teams(own: &str) -> String {
     format!(
-        "SELECT t.id AS team_id, CAST(NULL AS text) AS skill, CAST(NULL AS uuid) AS person_id, \
-         (SELECT count(*) FROM due d WHERE d.team_id = t.id) AS open_orders, CAST(0 AS bigint) AS on_leave, \
+        "SELECT CAST(NULL AS uuid) AS person_id, CAST(own.place - 1 AS integer) AS place, \
+         (SELECT count(*) FROM due d WHERE d.team_id = own.team_id) AS open_orders, FALSE AS on_leave, \
          coalesce(h.accepts, 0) AS accepts, coalesce(h.waited_seconds, 0) AS waited_seconds, h.offered_at AS offered_at \
-         FROM team t LEFT JOIN answer_history h ON h.owner_id = t.id WHERE {which}"
+         FROM {own} LEFT JOIN answer_history h ON h.owner_id = own.team_id"
     )
 }
 
@@ -106,9 +113,9 @@ fn of_teams(which: &str) -> String {
 /// once a member: they are few.
 fn of_members(asked: &str, now: usize) -> String {
     format!(
-        "SELECT v.team_id, asked.skill, v.person_id, (SELECT count(*) FROM due d WHERE d.volunteer_id = v.person_id), \
-         CAST(CASE WHEN v.person_id IN (SELECT l.person_id FROM on_leave l WHERE l.to_at > ${now} \
-         AND l.from_at <= ${now} AND l.ended_at IS NULL) THEN 1 ELSE 0 END AS bigint), coalesce(h.accepts, 0), \
+        "SELECT v.person_id, CAST(asked.place - 1 AS integer), (SELECT count(*) FROM due d WHERE d.volunteer_id = v.person_id), \
+         v.person_id IN (SELECT l.person_id FROM on_leave l WHERE l.to_at > ${now} \
+         AND l.from_at <= ${now} AND l.ended_at IS NULL), coalesce(h.accepts, 0), \
          coalesce(h.waited_seconds, 0), h.offered_at FROM {asked} JOIN volunteer v ON v.team_id = asked.team_id \
          LEFT JOIN answer_history h ON h.owner_id = v.person_id \
          WHERE v.status = 'active' AND ',' || v.skills || ',' LIKE '%,' || asked.skill || ',%'"
