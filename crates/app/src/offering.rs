@@ -131,6 +131,9 @@ fn command(question: &Question, decision: Decision) -> Command {
     }
 }
 
+/// Without the room that it grew into: a round holds a hundred of these.
 fn as_json(value: &impl serde::Serialize) -> Result<String, AppError> {
-    serde_json::to_string(value).map_err(|error| AppError::Internal(error.to_string()))
+    let mut text = serde_json::to_string(value).map_err(|error| AppError::Internal(error.to_string()))?;
+    text.shrink_to_fit();
+    Ok(text)
 }

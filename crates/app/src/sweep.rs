@@ -27,6 +27,9 @@ const LEASE: TimeDelta = TimeDelta::seconds(10);
 const HINT_GRACE: TimeDelta = TimeDelta::seconds(HINT_GRACE_SECONDS);
 /// Rows leased at once: what a round costs beside its rows is shared by so many.
 const BATCH: u64 = 500;
+/// Most offers in one commit. Each carries its decision, of some kilobytes, which are in memory several times over while they
+/// are written: 500 of them took thirty megabytes.
+const OFFERS: usize = 128;
 /// Rounds side by side on PostgreSQL, when much is due: while one is with the database, the policy thinks about the next.
 const SIDE_BY_SIDE: usize = 3;
 /// Failures before an order is marked dead.
@@ -145,7 +148,7 @@ impl App {
         }
     }
 
-    /// What is due of these rows, each by its order's own word: one read, one commit.
+    /// What is due of these rows, each by its order's own word: one read, and one commit but for long rounds of offers.
     async fn fire_all(&self, rows: &[Leased]) -> Result<(), AppError> {
         let scope = Scope::County(self.settings.county);
         let ids: Vec<Uuid> = rows.iter().map(|row| row.order_id).collect();
@@ -160,9 +163,14 @@ impl App {
                 }
             }
         }
-        let since = waiting_since(&to_offer);
-        changes.extend(self.offers(to_offer).await?);
-        self.commit_offers(&since, changes).await?;
+        self.commit_all(changes).await?;
+        while !to_offer.is_empty() {
+            let rest = to_offer.split_off(to_offer.len().min(OFFERS));
+            let since = waiting_since(&to_offer);
+            let offers = self.offers(to_offer).await?;
+            self.commit_offers(&since, offers).await?;
+            to_offer = rest;
+        }
         Ok(())
     }
 

@@ -188,7 +188,7 @@ fn messages(told: &[(Waiting, Vec<NewMessage>)]) -> impl Iterator<Item = (&Waiti
 
 /// As [`expand_all`], in one statement whose text is the same for any number of rows: PostgreSQL prepares it once. The orders
 /// are named by `ANY` too: a plan that was made while there was nothing to tell would else walk through everything told.
-fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> Bound<'_> {
+fn expand_together(told: &[(Waiting, Vec<NewMessage>)], now: DateTime<Utc>) -> Bound {
     const TEXT: &str = "WITH written AS (INSERT INTO inbox (id, person_id, order_id, seq, county, topic, data, \
         created_at) SELECT m.id, m.person_id, n.order_id, n.seq, n.county, n.topic, n.data, n.created_at \
         FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) AS m (id, person_id, told) JOIN unnest($4::uuid[], $5::int8[], \

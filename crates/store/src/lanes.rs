@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
 use sea_query_sqlx::SqlxValues;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
-use sqlx::{Connection, Executor, Postgres};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
+use sqlx::{Arguments as _, Connection, Executor, Postgres};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// How long a job may wait for a lane, and a lane for a new connection.
@@ -110,6 +110,11 @@ impl Lanes {
         lane.clone().try_send(Order { job, lane }).map_err(|_| closed())?;
         answer.await.map_err(|_| failed(sqlx::Error::WorkerCrashed))?.map_err(failed)
     }
+
+    /// All rows that a query answers.
+    pub(crate) async fn fetch_all(&self, query: Bound) -> Result<Vec<PgRow>, DbErr> {
+        self.run(move |connection| Box::pin(async move { query.fetch_all(connection).await })).await
+    }
 }
 
 async fn run_lane(
@@ -122,6 +127,8 @@ async fn run_lane(
         match trusted(held.take(), &options).await {
             Ok(mut connection) => {
                 if job(Ok(&mut connection)).await {
+                    // A long round's statement of some megabytes would stay in its buffers for ever.
+                    connection.shrink_buffers();
                     held = Some((connection, Instant::now()));
                 }
             }
@@ -178,8 +185,16 @@ fn query(statement: Statement) -> sqlx::query::Query<'static, Postgres, SqlxValu
     sqlx::query_with(sqlx::AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
-/// A query whose parameters are bound one by one.
-pub(crate) type Bound<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
+/// A query whose parameters are bound one by one. What was bound is written out, and may be let go.
+pub(crate) type Bound = sqlx::query::Query<'static, Postgres, PgArguments>;
+
+/// A query with room for so many parameters and bytes of theirs: room that grows as it fills would be twice as large, and be
+/// copied again and again, for the decisions of a long round.
+pub(crate) fn with_room(text: &'static str, parameters: usize, bytes: usize) -> Bound {
+    let mut room = PgArguments::default();
+    room.reserve(parameters, bytes);
+    sqlx::query_with(text, room)
+}
 
 #[async_trait::async_trait]
 impl ConnectionTrait for Lanes {

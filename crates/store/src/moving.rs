@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::due::Next;
 use crate::duty::Answered;
-use crate::lanes::{Bound, Lanes};
+use crate::lanes::{Bound, Lanes, with_room};
 use crate::orders::{Change, StoredDecision};
 use crate::placing::{bind_due, bind_events, bind_notices, texts};
 
@@ -58,33 +58,40 @@ const TOGETHER: &str = "WITH given AS (SELECT * FROM unnest($1::uuid[], $2::int8
 pub(crate) async fn move_together(lanes: &Lanes, mut changes: Vec<Change>) -> Result<Vec<bool>, StoreError> {
     let asked: Vec<Uuid> = changes.iter().map(|change| change.after.order.id).collect();
     changes.sort_unstable_by_key(|change| change.after.order.id);
-    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
-    let records = texts(changes.iter().flat_map(|change| &change.records))?;
-    let moved: HashSet<Uuid> = lanes
-        .run(move |connection| {
-            Box::pin(async move { bind_all(&changes, snapshots, records).fetch_all(connection).await })
-        })
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let query = bind_all(&changes)?;
+    // It is written out: a round's decisions need not be there twice while the database works.
+    drop(changes);
+    let moved: HashSet<Uuid> = lanes.fetch_all(query).await?.iter().map(|row| row.get(0)).collect();
     Ok(asked.iter().map(|order| moved.contains(order)).collect())
 }
 
-fn bind_all(changes: &[Change], snapshots: Vec<String>, records: Vec<String>) -> Bound<'_> {
-    let query = bind_guards(changes, snapshots);
+fn bind_all(changes: &[Change]) -> Result<Bound, StoreError> {
+    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
+    let records = texts(changes.iter().flat_map(|change| &change.records))?;
+    let query = bind_guards(with_room(TOGETHER, 43, size(changes, &snapshots, &records)), changes, snapshots);
     let query = bind_events(query, changes, records);
     let query = bind_due(query, changes);
     let query = bind_notices(query, changes);
     let over = changes.iter().map(|change| &change.after.order).filter(|order| Next::of(order).is_none());
     let query = query.bind(over.map(|order| order.id).collect::<Vec<_>>());
     let query = bind_decisions(query, changes);
-    bind_answers(query, changes)
+    Ok(bind_answers(query, changes))
 }
 
-fn bind_guards(changes: &[Change], snapshots: Vec<String>) -> Bound<'_> {
+/// About how many bytes the parameters take: the long texts, and what the rest of an order comes to.
+fn size(changes: &[Change], snapshots: &[String], records: &[String]) -> usize {
+    let decisions = changes.iter().filter_map(|change| change.decision.as_ref());
+    let decided = decisions.map(|one| one.question.as_ref().map_or(0, String::len) + one.answer.len());
+    let written = snapshots.iter().chain(records).map(String::len);
+    decided.chain(written).sum::<usize>() + changes.len() * REST_OF_AN_ORDER + 4_096
+}
+
+/// Bytes of its ids, moments and messages.
+const REST_OF_AN_ORDER: usize = 2_048;
+
+fn bind_guards(query: Bound, changes: &[Change], snapshots: Vec<String>) -> Bound {
     let all = || changes.iter().map(|change| &change.after.order);
-    sqlx::query(TOGETHER)
+    query
         .bind(all().map(|order| order.id).collect::<Vec<_>>())
         .bind(changes.iter().map(|change| change.before_version).collect::<Vec<_>>())
         .bind(all().map(|order| order.status().as_str()).collect::<Vec<_>>())
@@ -93,7 +100,7 @@ fn bind_guards(changes: &[Change], snapshots: Vec<String>) -> Bound<'_> {
         .bind(snapshots)
 }
 
-fn bind_decisions<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+fn bind_decisions(query: Bound, changes: &[Change]) -> Bound {
     let all: Vec<(&Change, &StoredDecision)> =
         changes.iter().filter_map(|change| Some((change, change.decision.as_ref()?))).collect();
     let orders = || all.iter().map(|(change, _)| &change.after.order);
@@ -111,7 +118,7 @@ fn bind_decisions<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
         .bind(decisions().map(|decision| decision.answer.as_str()).collect::<Vec<_>>())
 }
 
-fn bind_answers<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+fn bind_answers(query: Bound, changes: &[Change]) -> Bound {
     let all: Vec<(&Change, &Answered)> =
         changes.iter().flat_map(|change| change.answered.iter().map(move |one| (change, one))).collect();
     let answers = || all.iter().map(|(_, one)| *one);

@@ -1,11 +1,11 @@
 //! Writing new orders that arrived together: one commit for all of them.
 //!
-//! PostgreSQL gets one statement with an array a column. Its text is the same for one order and for 256, so that it is
-//! prepared once a connection, and it is a transaction by itself: one round trip. SQLite gets a statement a table in a
+//! PostgreSQL gets one statement with an array a column. Its text is the same for two orders and for 256, so that it is
+//! prepared once a connection, and it is a transaction by itself: one round trip. An order that comes alone gets a
+//! statement of plain values, because arrays cost more than its rows do. SQLite gets a statement a table in a
 //! transaction. An order whose idempotency key is taken is left out, so that one duplicate never fails its neighbours.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
@@ -15,8 +15,9 @@ use uuid::Uuid;
 use crate::idempotency::Answer;
 use crate::lanes::{Bound, Lanes};
 use crate::orders::{Change, StoredOrder};
-use crate::sql::Rows;
-use crate::{Store, StoreError, due, idempotency, media, transact, unreadable, writing};
+use crate::sql::{Rows, Together};
+use crate::writing::{self, Part};
+use crate::{Store, StoreError, due, idempotency, media, transact, unreadable};
 
 /// Writes new orders in one transaction and answers the places of those whose key was taken.
 ///
@@ -24,7 +25,10 @@ use crate::{Store, StoreError, due, idempotency, media, transact, unreadable, wr
 /// When the database fails; then nothing is written.
 pub async fn place_all(store: &Store, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
     if let Some(lanes) = store.lanes() {
-        return place_together(lanes, changes).await;
+        return match changes.as_slice() {
+            [Change { answer: Some(answer), .. }] => place_alone(lanes, &changes[0], answer).await,
+            _ => place_together(lanes, changes).await,
+        };
     }
     transact(store, move |conn| Box::pin(async move { place_one_by_one(conn, &changes).await })).await
 }
@@ -64,6 +68,14 @@ pub async fn place_with_media(store: &Store, change: Change) -> Result<bool, Sto
 async fn place_one_by_one(conn: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<usize>, StoreError> {
     let taken = idempotency::insert_all(conn, changes.iter().map(|change| change.answer.as_ref())).await?;
     let fresh = || changes.iter().enumerate().filter(|(n, _)| !taken.contains(n)).map(|(_, change)| change);
+    for part in parts(fresh)? {
+        part.rows.insert(conn, part.into, part.tail).await?;
+    }
+    Ok(taken)
+}
+
+/// The rows of new orders, without the answers under their keys.
+fn parts<'a, I: Iterator<Item = &'a Change>>(fresh: impl Fn() -> I) -> Result<[Part; 4], StoreError> {
     let (mut orders, mut next) = (Rows::new(16), Rows::new(9));
     for change in fresh() {
         orders.push(order_values(&change.after)?);
@@ -71,12 +83,12 @@ async fn place_one_by_one(conn: &impl ConnectionTrait, changes: &[Change]) -> Re
             next.push(row);
         }
     }
-    orders.insert(conn, ORDERS, "").await?;
-    for part in [writing::events(fresh())?, writing::notifications(fresh())] {
-        part.rows.insert(conn, part.into, part.tail).await?;
-    }
-    next.insert(conn, due::INTO, "").await?;
-    Ok(taken)
+    Ok([
+        Part { rows: orders, into: ORDERS, tail: "" },
+        writing::events(fresh())?,
+        writing::notifications(fresh()),
+        Part { rows: next, into: due::INTO, tail: "" },
+    ])
 }
 
 const ORDERS: &str = "orders (id, county, number, requester_id, placed_by, area_code, category, placed_at, wished_from, \
@@ -123,19 +135,18 @@ const TOGETHER: &str = "WITH kept AS (INSERT INTO idempotency (key, county, fing
     unnest($38::uuid[], $39::int8[], $40::text[], $41::text[], $42::text[], $43::text[], $44::timestamptz[]) \
     AS n (order_id) WHERE n.order_id IN (SELECT id FROM fresh) ON CONFLICT DO NOTHING) SELECT id FROM fresh";
 
+/// The same for one order, whose key is the guard of its rows.
+async fn place_alone(lanes: &Lanes, change: &Change, answer: &Answer) -> Result<Vec<usize>, StoreError> {
+    let mut together = Together::guarded_by_row(idempotency::rows(Some(answer)), idempotency::INTO);
+    for part in parts(|| std::iter::once(change))? {
+        together.insert(part.rows, part.into, part.tail);
+    }
+    Ok(if together.run(lanes).await? { Vec::new() } else { vec![0] })
+}
+
 async fn place_together(lanes: &Lanes, changes: Vec<Change>) -> Result<Vec<usize>, StoreError> {
-    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
-    let records = texts(changes.iter().flat_map(|change| &change.records))?;
-    let changes = Arc::new(changes);
-    let given = changes.clone();
-    let fresh: HashSet<Uuid> = lanes
-        .run(move |connection| {
-            Box::pin(async move { bind_all(&given, snapshots, records).fetch_all(connection).await })
-        })
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let query = bind_all(&changes)?;
+    let fresh: HashSet<Uuid> = lanes.fetch_all(query).await?.iter().map(|row| row.get(0)).collect();
     let taken = |change: &Change| !fresh.contains(&change.after.order.id);
     Ok(changes.iter().enumerate().filter(|(_, change)| taken(change)).map(|(n, _)| n).collect())
 }
@@ -146,7 +157,9 @@ pub(crate) fn texts<'a, T: serde::Serialize + 'a>(
     all.map(|one| serde_json::to_string(one).map_err(unreadable)).collect()
 }
 
-fn bind_all(changes: &[Change], snapshots: Vec<String>, records: Vec<String>) -> Bound<'_> {
+fn bind_all(changes: &[Change]) -> Result<Bound, StoreError> {
+    let snapshots = texts(changes.iter().map(|change| &change.after.order))?;
+    let records = texts(changes.iter().flat_map(|change| &change.records))?;
     // By key, so that two batches with the same keys never wait for each other in a circle.
     let mut answers: Vec<&Answer> = changes.iter().filter_map(|change| change.answer.as_ref()).collect();
     answers.sort_by(|one, other| one.key.cmp(&other.key));
@@ -163,10 +176,10 @@ fn bind_all(changes: &[Change], snapshots: Vec<String>, records: Vec<String>) ->
     let query = bind_orders(query, changes, snapshots);
     let query = bind_events(query, changes, records);
     let query = bind_due(query, changes);
-    bind_notices(query, changes)
+    Ok(bind_notices(query, changes))
 }
 
-fn bind_orders<'q>(query: Bound<'q>, changes: &'q [Change], snapshots: Vec<String>) -> Bound<'q> {
+fn bind_orders(query: Bound, changes: &[Change], snapshots: Vec<String>) -> Bound {
     let all = || changes.iter().map(|change| &change.after);
     query
         .bind(all().map(|stored| stored.order.id).collect::<Vec<_>>())
@@ -187,7 +200,7 @@ fn bind_orders<'q>(query: Bound<'q>, changes: &'q [Change], snapshots: Vec<Strin
         .bind(all().map(|stored| stored.private.as_slice()).collect::<Vec<_>>())
 }
 
-pub(crate) fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: Vec<String>) -> Bound<'q> {
+pub(crate) fn bind_events(query: Bound, changes: &[Change], records: Vec<String>) -> Bound {
     let all = || {
         changes.iter().flat_map(|change| {
             (change.before_version + 1..).zip(&change.records).map(move |(seq, record)| (change, seq, record))
@@ -201,7 +214,7 @@ pub(crate) fn bind_events<'q>(query: Bound<'q>, changes: &'q [Change], records: 
         .bind(records)
 }
 
-pub(crate) fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+pub(crate) fn bind_due(query: Bound, changes: &[Change]) -> Bound {
     let all: Vec<_> = changes
         .iter()
         .filter_map(|change| Some((&change.after.order, due::Next::of(&change.after.order)?)))
@@ -218,7 +231,7 @@ pub(crate) fn bind_due<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q>
         .bind(all.iter().map(|(_, next)| next.volunteer).collect::<Vec<_>>())
 }
 
-pub(crate) fn bind_notices<'q>(query: Bound<'q>, changes: &'q [Change]) -> Bound<'q> {
+pub(crate) fn bind_notices(query: Bound, changes: &[Change]) -> Bound {
     let all = || {
         changes.iter().flat_map(|change| {
             let at = change.records.last().map(|record| record.at);

@@ -187,8 +187,8 @@ impl Rows {
     }
 }
 
-/// Several writes in one statement, for PostgreSQL: one round trip, and a transaction by itself. A guard goes first, an
-/// update of one row or none; what follows happens only if it found its row.
+/// Several writes in one statement, for PostgreSQL: one round trip, and a transaction by itself. A guard goes first, which
+/// touches one row or none; what follows happens only if it touched its row.
 pub(crate) struct Together {
     text: String,
     values: Vec<Value>,
@@ -197,7 +197,7 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// Begins with the guard.
+    /// Begins with an update of one row or none.
     pub(crate) fn guarded_by(update: &str, values: Vec<Value>) -> Together {
         Together {
             text: format!("WITH guard AS ({update} RETURNING 1)"),
@@ -205,6 +205,12 @@ impl Together {
             parts: 0,
             insists: Vec::new(),
         }
+    }
+
+    /// Begins with a row, which is written unless its key is taken.
+    pub(crate) fn guarded_by_row(row: Rows, into: &str) -> Together {
+        let given = placeholders(row.len(), row.columns, true);
+        Together::guarded_by(&format!("INSERT INTO {into} VALUES {given} ON CONFLICT DO NOTHING"), row.values)
     }
 
     /// As [`Together::insert`], under a name by which what the tail returns can be asked for.
@@ -406,5 +412,11 @@ mod tests {
              NOTHING), part_2 AS (DELETE FROM j USING guard WHERE k = $7)"
         );
         assert_eq!(together.values.len(), 7);
+
+        let mut key = Rows::new(2);
+        key.push([uuid::Uuid::nil().into(), "z".into()]);
+        let guarded = Together::guarded_by_row(key, "l (m, n)");
+        let text = "WITH guard AS (INSERT INTO l (m, n) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1)";
+        assert_eq!(guarded.text, text);
     }
 }
