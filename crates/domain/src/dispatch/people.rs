@@ -49,6 +49,22 @@ pub struct MemberFacts {
     pub history: History,
 }
 
+impl MemberFacts {
+    /// A member of whom there is nothing to say.
+    pub fn of(person: Uuid) -> MemberFacts {
+        MemberFacts {
+            person,
+            open_orders: 0,
+            full: false,
+            on_leave: false,
+            off_duty: false,
+            quiet: false,
+            offered_at: None,
+            history: History::default(),
+        }
+    }
+}
+
 /// Why a member stands where he stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

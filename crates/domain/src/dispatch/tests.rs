@@ -21,16 +21,7 @@ fn person(id: u128) -> Uuid {
 }
 
 fn member(id: u128) -> MemberFacts {
-    MemberFacts {
-        person: person(id),
-        open_orders: 0,
-        full: false,
-        on_leave: false,
-        off_duty: false,
-        quiet: false,
-        offered_at: None,
-        history: History::default(),
-    }
+    MemberFacts::of(person(id))
 }
 
 /// A team with three members, 100 × its id and the two after.

@@ -16,7 +16,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Deserializer, Serializer, de};
 use uuid::Uuid;
 
-use super::{History, MemberFacts};
+use super::MemberFacts;
 
 /// Characters of an id.
 const ID: usize = 22;
@@ -83,16 +83,7 @@ fn write(member: &MemberFacts, text: &mut String) {
 fn read(text: &str) -> Option<MemberFacts> {
     let (id, mut said) = text.split_at_checked(ID)?;
     let person = Uuid::from_slice(&URL_SAFE_NO_PAD.decode(id).ok()?).ok()?;
-    let mut member = MemberFacts {
-        person,
-        open_orders: 0,
-        full: false,
-        on_leave: false,
-        off_duty: false,
-        quiet: false,
-        offered_at: None,
-        history: History::default(),
-    };
+    let mut member = MemberFacts::of(person);
     while !said.is_empty() {
         let (letter, rest) = said.split_at_checked(1)?;
         let (number, rest) =
@@ -120,7 +111,7 @@ mod tests {
     use serde_json::{from_str, json, to_string};
 
     use super::*;
-    use crate::dispatch::TeamFacts;
+    use crate::dispatch::{History, TeamFacts};
 
     fn team(members: Vec<MemberFacts>) -> TeamFacts {
         let mut team: TeamFacts = serde_json::from_value(json!({
@@ -138,7 +129,7 @@ mod tests {
     }
 
     fn nobody() -> MemberFacts {
-        read("AAAAAAAAAAAAAAAAAAAAAA").expect("the member of whom there is nothing to say")
+        MemberFacts::of(Uuid::nil())
     }
 
     fn any_member() -> impl Strategy<Value = MemberFacts> {
